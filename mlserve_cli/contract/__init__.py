@@ -1,0 +1,32 @@
+"""What the columns and tensors are: the values that every layer above speaks in. No file is read here."""
+
+from mlserve_cli.contract._bind import bind
+from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
+from mlserve_cli.contract._values import (
+    Contract,
+    Declared,
+    DeclaredInput,
+    DeclaredOutput,
+    Input,
+    ModelFacts,
+    Output,
+    TensorSpec,
+    encode_canonical,
+    sha256_of,
+)
+
+__all__ = [
+    "FAULT_SCHEMA",
+    "Contract",
+    "Declared",
+    "DeclaredInput",
+    "DeclaredOutput",
+    "Faults",
+    "Input",
+    "ModelFacts",
+    "Output",
+    "TensorSpec",
+    "bind",
+    "encode_canonical",
+    "sha256_of",
+]

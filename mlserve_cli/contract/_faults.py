@@ -1,0 +1,60 @@
+"""Faults: what is wrong with which row, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+FAULT_SCHEMA = pa.schema(
+    [("row", pa.int64()), ("column", pa.string()), ("reason", pa.string()), ("value", pa.string())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """A table of FAULT_SCHEMA; `row` is counted from the start of the chunk, and a row may stand more than once.
+
+    Within one row the order of appearance is the order in which the faults were found: the first is what a person is
+    told. Reasons are short fixed phrases ("not a number", "null", "too few fields"), since the manifest counts by them.
+    """
+
+    table: pa.Table
+
+    @classmethod
+    def none(cls) -> Self:
+        """No fault at all."""
+        return cls(FAULT_SCHEMA.empty_table())
+
+    @classmethod
+    def at(cls, rows: NDArray[np.int64], *, column: str, reason: str, values: pa.Array | None = None) -> Self:
+        """One fault for each of `rows` (int64, shape [n]); `values` (string, length n) are what stood there."""
+        count = len(rows)
+        texts = pa.array([""], pa.string()).take(pa.array(np.zeros(count, np.int64))) if values is None else values
+        return cls(
+            pa.table(
+                [pa.array(rows, pa.int64()), _repeated(column, count), _repeated(reason, count), texts.cast(pa.string())],
+                schema=FAULT_SCHEMA,
+            )
+        )
+
+    @classmethod
+    def together(cls, several: Sequence[Faults]) -> Self:
+        """All of them, in the order given."""
+        return cls(pa.concat_tables([one.table for one in several] or [FAULT_SCHEMA.empty_table()]))
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The bad rows, each once, ascending."""
+        return np.unique(self.table["row"].to_numpy())
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+
+def _repeated(text: str, count: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text])).cast(pa.string())

@@ -1,0 +1,298 @@
+"""Everything that can end a command, as one tree; each class carries its exit code.
+
+MlserveError                   1   a bug in mlserve, or nothing more precise
+├── UsageError                 2   the command line asks for what cannot be
+├── DataError                 65   the data does not fit the contract
+│   ├── CorruptFile                a file cannot be read as what it is
+│   ├── MissingColumn              a shard lacks a column that the model needs
+│   ├── DuplicateColumn            a needed column stands twice
+│   ├── TypeMismatch               a column's type cannot feed the model without loss
+│   ├── BadRow                     one row cannot be scored, under --on-error fail
+│   ├── TooManyBadRows             quarantine is over --max-errors
+│   ├── UnsafeInput                a link loop, a device, a name clash among inputs
+│   └── RunMismatch                a finished run does not verify
+├── InputMissing              66   an input does not exist or matches nothing
+├── Unavailable               69   an engine or store cannot be reached
+├── WorkersDied               71   a task killed its workers again and again
+│   └── TaskTimeout                a task ran longer than --task-timeout
+├── OutputError               73   the output cannot be created
+│   ├── OutputExists               something stands there already
+│   └── StagingExists              an ended run left its staging beside it
+├── IOFailed                  74   disk full, or a read or write that failed
+├── TryLater                  75   what stood in the way may be gone next time
+│   ├── OutputBusy                 another run holds this output
+│   └── InputChanged               an input changed while it was read
+├── Forbidden                 77   permission refused
+├── InvalidModel              78   the model or its package cannot be run
+│   └── MemoryTooSmall             nothing fits into the memory limit
+└── InvalidConfig             78   a configuration or manifest is not valid
+
+Interrupted (129, 130, 143) is a BaseException beside the tree: nothing but the edge may catch it.
+Facts are positional and stand in `args`, since an exception with keyword-only arguments raised in a worker cannot
+be unpickled and takes the whole pool with it (measured with joblib 1.6).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BadRow",
+    "CorruptFile",
+    "DataError",
+    "DuplicateColumn",
+    "Forbidden",
+    "IOFailed",
+    "InputChanged",
+    "InputMissing",
+    "Interrupted",
+    "InvalidConfig",
+    "InvalidModel",
+    "MemoryTooSmall",
+    "MissingColumn",
+    "MlserveError",
+    "OutputBusy",
+    "OutputError",
+    "OutputExists",
+    "RunMismatch",
+    "StagingExists",
+    "TaskTimeout",
+    "TooManyBadRows",
+    "TryLater",
+    "TypeMismatch",
+    "Unavailable",
+    "UnsafeInput",
+    "UsageError",
+    "WorkersDied",
+    "nearest",
+    "shown",
+]
+
+
+class MlserveError(Exception):
+    """What went wrong with the value seen, where, and what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where, hint)
+        self.what, self.where, self.hint = what, where, hint
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (self.what, self.where, self.hint) if part)
+
+
+class UsageError(MlserveError):
+    """The options contradict each other, or ask for what this command cannot do."""
+
+    exit_code = 2
+
+
+class DataError(MlserveError):
+    """The data does not fit what the model's contract asks for."""
+
+    exit_code = 65
+
+
+class CorruptFile(DataError):
+    """A file cannot be read as what it is: truncated, damaged, or not of its format."""
+
+
+class MissingColumn(DataError):
+    """A shard lacks a column that the model needs."""
+
+    def __init__(self, file: str, column: str, present: tuple[str, ...]) -> None:
+        super().__init__(
+            f"column {shown(column)} is missing",
+            shown(file, limit=400),
+            nearest(column, present) or "name it with --rename FILE_COL=MODEL_COL if the file calls it otherwise",
+        )
+        self.args = (file, column, present)
+
+
+class DuplicateColumn(DataError):
+    """A column that the run needs stands twice in a shard."""
+
+    def __init__(self, file: str, column: str) -> None:
+        super().__init__(
+            f"column {shown(column)} stands more than once",
+            shown(file, limit=400),
+            "rename one of them, or leave the column out of the run",
+        )
+        self.args = (file, column)
+
+
+class TypeMismatch(DataError):
+    """A column's type cannot become what the model takes without loss."""
+
+    def __init__(self, file: str, column: str, found: str, wanted: str) -> None:
+        super().__init__(
+            f"column {shown(column)} holds {found}, the model takes {wanted}",
+            shown(file, limit=400),
+            "--schema-mode coerce converts and counts what it changed, where that is possible",
+        )
+        self.args = (file, column, found, wanted)
+
+
+class BadRow(DataError):
+    """One row that cannot be scored, under `--on-error fail`. `row` is 0-based among the file's data rows."""
+
+    def __init__(self, file: str, row: int, column: str, value: str, reason: str) -> None:
+        place = f", column {shown(column)}" if column else ""
+        super().__init__(
+            f"{reason}: {shown(value)}" if value else reason,
+            f"{shown(file, limit=400)}, row {row}{place}",
+            "mend the row, or set such rows aside with --on-error quarantine",
+        )
+        self.args = (file, row, column, value, reason)
+
+
+class TooManyBadRows(DataError):
+    """More rows would go to quarantine than `--max-errors` allows."""
+
+    def __init__(self, bad_rows: int, allowed_rows: int, total_rows: int, first: str) -> None:
+        super().__init__(
+            f"{bad_rows} of {total_rows} rows are bad, --max-errors allows {allowed_rows}",
+            f"the first: {first}" if first else "",
+            "mend the data or raise --max-errors; nothing was committed",
+        )
+        self.args = (bad_rows, allowed_rows, total_rows, first)
+
+
+class UnsafeInput(DataError):
+    """An input that must not be followed: a link loop, a device, a key that is also a column."""
+
+
+class RunMismatch(DataError):
+    """A finished run is not what its manifest says."""
+
+
+class InputMissing(MlserveError):
+    """An input does not exist, or a folder or glob matches nothing."""
+
+    exit_code = 66
+
+
+class Unavailable(MlserveError):
+    """An engine or a store cannot be reached."""
+
+    exit_code = 69
+
+
+class WorkersDied(MlserveError):
+    """A task killed its worker more often than `--max-retries` allows."""
+
+    exit_code = 71
+
+    def __init__(self, file: str, start_row: int, stop_row: int, attempts: int, detail: str) -> None:
+        super().__init__(
+            f"the worker died {attempts} times: {detail}",
+            f"{shown(file, limit=400)}, rows {start_row} to {stop_row - 1}",
+            "what is finished stands: take it up with --resume; look at these rows, or give the run more memory",
+        )
+        self.args = (file, start_row, stop_row, attempts, detail)
+
+
+class TaskTimeout(WorkersDied):
+    """A task ran longer than `--task-timeout`."""
+
+    def __init__(self, file: str, start_row: int, stop_row: int, seconds: float) -> None:
+        super().__init__(file, start_row, stop_row, 1, "")
+        self.what = f"a task ran longer than --task-timeout {seconds:g} s"
+        self.args = (file, start_row, stop_row, seconds)
+
+
+class OutputError(MlserveError):
+    """The output cannot be created where it is asked for."""
+
+    exit_code = 73
+
+
+class OutputExists(OutputError):
+    """Something stands at the output already."""
+
+
+class StagingExists(OutputError):
+    """A run that ended early left its staging beside the output."""
+
+
+class IOFailed(MlserveError):
+    """The disk is full, or a read or write failed."""
+
+    exit_code = 74
+
+
+class TryLater(MlserveError):
+    """What stood in the way may be gone next time."""
+
+    exit_code = 75
+
+
+class OutputBusy(TryLater):
+    """Another run holds this output."""
+
+
+class InputChanged(TryLater):
+    """An input changed between the plan and the read."""
+
+    def __init__(self, file: str, detail: str) -> None:
+        super().__init__(f"the file changed while the run read it: {detail}", shown(file, limit=400), "run it again")
+        self.args = (file, detail)
+
+
+class Forbidden(MlserveError):
+    """Permission refused."""
+
+    exit_code = 77
+
+
+class InvalidModel(MlserveError):
+    """The model or its package cannot be run, or is not what it says."""
+
+    exit_code = 78
+
+
+class MemoryTooSmall(InvalidModel):
+    """Not even one worker with one batch fits into the memory limit."""
+
+
+class InvalidConfig(MlserveError):
+    """A configuration file, an environment variable or a manifest is not valid."""
+
+    exit_code = 78
+
+
+class Interrupted(BaseException):
+    """HUP, INT or TERM came. Not an Exception, so that no handler at a task's edge takes it for a failed task."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+    @property
+    def exit_code(self) -> int:
+        """128 + signal, as a shell reports it."""
+        return 128 + self.signal_number
+
+
+def shown(value: str, *, limit: int = 80) -> str:
+    """`value` as it may safely stand on a terminal: quoted where odd, control characters escaped, cut at `limit`."""
+    text = value if len(value) <= limit else value[: limit - 1] + "…"
+    if text and all(c.isprintable() and c not in "'\"\\" for c in text) and text == text.strip():
+        return text
+    return "'" + "".join(c if c.isprintable() and c not in "'\\" else _escaped(c) for c in text) + "'"
+
+
+def nearest(name: str, present: tuple[str, ...]) -> str:
+    """A hint that names what was probably meant, or an empty string."""
+    import difflib  # heavy for what it is, and only wanted where something already went wrong
+
+    folded = {column.strip().casefold(): column for column in present}
+    close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.6)
+    return f"did you mean {shown(folded[close[0]])}?" if close else ""
+
+
+def _escaped(character: str) -> str:
+    if character in "'\\":
+        return "\\" + character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
