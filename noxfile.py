@@ -1,0 +1,128 @@
+"""Every check of the project: `nox` runs them all, `nox -s tests` one, `nox -l` lists them.
+
+The checks share one environment, .nox/checks, filled once with the versions of constraints.txt and with mlserve
+itself, editable. Airflow does not go together with other people's versions and lives in .nox/airflow instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+from nox.project import dependency_groups, load_toml
+
+ROOT = Path(__file__).parent
+CHECKS = ROOT / ".nox" / "checks"
+AIRFLOW = ROOT / ".nox" / "airflow"
+DOCS = ROOT / "docs"
+
+nox.options.default_venv_backend = "none"
+nox.options.error_on_external_run = False
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and formatting. To mend: ruff check --fix . && ruff format ."""
+    checks = checks_installed(session)
+    session.run(f"{checks}/ruff", "check", ".")
+    session.run(f"{checks}/ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, over the package, its tests and every script."""
+    session.run(f"{checks_installed(session)}/mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """import-linter: imports go down only; the layers stand in pyproject.toml."""
+    session.run(f"{checks_installed(session)}/lint-imports")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The quick tests. Arguments after -- go to pytest: nox -s tests -- -k csv"""
+    pytest(session, "not faults and not airflow")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Processes killed, disks full, errors injected at each system call of a run (needs strace)."""
+    strace_installed(session)
+    pytest(session, "faults")
+
+
+@nox.session
+def airflow(session: nox.Session) -> None:
+    """Real Airflow runs of the DAG in docs/airflow, in an environment of Airflow's own."""
+    home = environment(
+        session, AIRFLOW, "apache-airflow", "apache-airflow-providers-standard", constraints="constraints-airflow.txt"
+    )
+    pytest(session, "airflow", AIRFLOW_COMMAND=f"{home}/airflow")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Sphinx without a single warning, and each example in README and docs run."""
+    checks = checks_installed(session)
+    session.run(f"{checks}/sphinx-build", "-qW", "-b", "html", f"{DOCS}", f"{DOCS}/_build/html")
+    session.run(f"{checks}/python", f"{DOCS}/examples.py", "README.md", *map(str, sorted(DOCS.glob("*.md"))))
+
+
+@nox.session
+def readme(session: nox.Session) -> None:
+    """The first command of README's set-up, twice, in a fresh clone of HEAD; then mlserve verify."""
+    command = first_command_of(ROOT / "README.md")
+    outside = {"PATH": os.environ["PATH"], "VIRTUAL_ENV": None}  # nox's own environment must not help
+    with tempfile.TemporaryDirectory(prefix="mlserve-readme-") as folder:
+        session.run("git", "clone", "--quiet", f"{ROOT}", folder)
+        with session.chdir(folder):
+            session.run("bash", "-euc", command, env=outside)
+            session.run("bash", "-euc", command, env=outside)
+            session.run(".venv/bin/mlserve", "verify", "scores")
+
+
+def pytest(session: nox.Session, marked: str, **env: str) -> None:
+    checks = checks_installed(session)
+    path = f"{checks}{os.pathsep}{os.environ['PATH']}"
+    session.run(f"{checks}/python", "-m", "pytest", "-m", marked, *session.posargs, env={"PATH": path, **env})
+
+
+def checks_installed(session: nox.Session) -> Path:
+    groups = dependency_groups(load_toml("pyproject.toml"), "dev", "docs")
+    return environment(session, CHECKS, "--editable", ".", *groups, constraints="constraints.txt")
+
+
+def environment(session: nox.Session, folder: Path, *requirements: str, constraints: str) -> Path:
+    """The bin folder of an environment with these requirements, made anew only when they changed."""
+    wanted = hashlib.sha256(repr(requirements).encode())
+    for file in ("pyproject.toml", constraints):
+        wanted.update((ROOT / file).read_bytes())
+    stamp = folder / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted.hexdigest():
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run(sys.executable, "-m", "venv", f"{folder}")
+        session.run(f"{folder}/bin/pip", "install", "--quiet", "--constraint", constraints, *requirements)
+        stamp.write_text(wanted.hexdigest())
+    return folder / "bin"
+
+
+def strace_installed(session: nox.Session) -> None:
+    if shutil.which("strace"):
+        return
+    if os.geteuid() != 0:
+        session.error("the faults are injected with strace: install it with `sudo apt-get install strace`")
+    session.run("apt-get", "update", "-qq")
+    session.run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", "strace")
+
+
+def first_command_of(readme: Path) -> str:
+    """The first fenced `sh` block under `## Set up`."""
+    section = readme.read_text(encoding="utf-8").split("\n## Set up\n")[1].split("\n## ")[0]
+    return section.split("```sh\n")[1].split("\n```")[0]
