@@ -1,0 +1,52 @@
+"""Makes what lies in this folder, and the same flights in any number for benchmarks.
+
+python sample_data/make.py sample
+python sample_data/make.py flights --rows 4000000 --shards 8 --format parquet --output /somewhere/flights-4m
+"""
+
+import argparse
+from pathlib import Path
+
+import shards
+import source
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Run one of the two sub-commands."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    sample = commands.add_parser("sample", help="data, models and expected scores; needs requirements.txt")
+    sample.add_argument("--output", type=Path, default=HERE, help="where to write (default: this folder)")
+    sample.set_defaults(run=make_sample)
+    flights = commands.add_parser("flights", help="all flights, or any number of them; needs polars and pyarrow only")
+    flights.add_argument("--rows", type=int, help="how many (default: all 336,776 once); more than there are repeat")
+    flights.add_argument("--shards", type=int, default=1, help="files of about equal size")
+    flights.add_argument("--format", choices=sorted(shards.WRITERS), default="parquet")
+    flights.add_argument("--output", type=Path, required=True, help="a folder without shards in it")
+    flights.set_defaults(run=make_flights)
+    args = parser.parse_args()
+    args.run(args)
+
+
+def make_sample(args: argparse.Namespace) -> None:
+    """Write the sample, train on the whole year, and check every model against its library on every sample row."""
+    import models  # needs the training libraries, which `flights` does without
+
+    year = source.read_year()
+    sample = shards.write_sample(year, output=args.output)
+    for line in models.make_all(year, sample=sample, output=args.output):
+        print(line)
+
+
+def make_flights(args: argparse.Namespace) -> None:
+    """Write as many flights as asked for, chunk by chunk."""
+    base = source.read_year() if source.is_installed() else source.read_sample(HERE / "flights")
+    rows = args.rows or base.height
+    shards.write_repeated(base, rows=rows, shards=args.shards, kind=args.format, output=args.output)
+    print(f"{rows} rows in {args.shards} {args.format} shards: {args.output}")
+
+
+if __name__ == "__main__":
+    main()
