@@ -72,7 +72,7 @@ def docs(session: nox.Session) -> None:
     """Sphinx without a single warning, and each example in README and docs run."""
     checks = checks_installed(session)
     session.run(f"{checks}/sphinx-build", "-qW", "-b", "html", f"{DOCS}", f"{DOCS}/_build/html")
-    session.run(f"{checks}/python", f"{DOCS}/examples.py", "README.md", *map(str, sorted(DOCS.glob("*.md"))))
+    session.run(f"{checks}/python", f"{DOCS}/run_examples.py", "README.md", *map(str, sorted(DOCS.glob("*.md"))))
 
 
 @nox.session
