@@ -31,10 +31,10 @@ class Faults:
         return cls(FAULT_SCHEMA.empty_table())
 
     @classmethod
-    def at(cls, rows: NDArray[np.int64], *, column: str, reason: str, values: pa.Array | None = None) -> Self:
-        """One fault for each of `rows` (int64, shape [n]); `values` (string, length n) are what stood there."""
+    def at(cls, rows: NDArray[np.int64], *, column: str, reason: str, values: pa.Array | str = "") -> Self:
+        """One fault for each of `rows` (int64, shape [n]); `values` are what stood there: strings, or one for all."""
         count = len(rows)
-        texts = pa.array([""], pa.string()).take(pa.array(np.zeros(count, np.int64))) if values is None else values
+        texts = _repeated(values, count) if isinstance(values, str) else values
         return cls(
             pa.table(
                 [pa.array(rows, pa.int64()), _repeated(column, count), _repeated(reason, count), texts.cast(pa.string())],
@@ -46,6 +46,11 @@ class Faults:
     def together(cls, several: Sequence[Faults]) -> Self:
         """All of them, in the order given."""
         return cls(pa.concat_tables([one.table for one in several] or [FAULT_SCHEMA.empty_table()]))
+
+    def moved_to(self, places: NDArray[np.int64]) -> Faults:
+        """The same faults with row i standing at places[i] (int64, ascending): back from kept rows to the chunk's."""
+        rows = pa.array(places[self.table["row"].to_numpy()], pa.int64())
+        return Faults(self.table.set_column(0, FAULT_SCHEMA.field("row"), rows))
 
     @property
     def rows(self) -> NDArray[np.int64]:

@@ -1,0 +1,161 @@
+"""The manifest: what ran, on what, with what result. Its JSON Schema is made from these classes and shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from mlserve_cli.contract import Scalar, TensorSpec, Value
+from mlserve_cli.errors import InputMissing, shown
+from mlserve_cli.manifest.records import Stages, decode_sealed
+from mlserve_cli.planning import Plan
+
+MANIFEST_FORMAT = 1
+
+
+class Setting(Value, frozen=True):
+    """One option's value and where it came from."""
+
+    value: Scalar | list[str] | None
+    source: Literal["command line", "environment", "file", "default", "call"]
+
+
+class Run(Value, frozen=True):
+    """When and how it ran. `id` is the plan's id: the same work has the same name."""
+
+    id: str
+    status: Literal["complete", "complete with rows in quarantine"]
+    exit_code: int
+    started_at: str
+    finished_at: str
+    seconds: float
+    command: list[str]
+    settings: dict[str, Setting]
+    resumed_tasks: int
+    lost_workers: int
+    retried_tasks: int
+
+
+class ModelAccount(Value, frozen=True):
+    """The model that made every score of this run."""
+
+    name: str
+    version: str
+    digest: str
+    sha256: str
+    size_bytes: int
+    precision: str
+    family: str
+    opsets: dict[str, int]
+    producer: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    golden_rows: Literal["passed", "none"]
+
+
+class InputAccount(Value, frozen=True):
+    """One shard: its rows in, out and set aside."""
+
+    name: str
+    path: str
+    rows_in: int
+    rows_out: int
+    rows_quarantined: int
+
+
+class OutputFile(Value, frozen=True):
+    """One file of the run, by its path under it. `task` is -1 for a file that was made of all the parts."""
+
+    path: str
+    kind: Literal["data", "quarantine"]
+    task: int
+    rows: int
+    size_bytes: int
+    sha256: str
+
+
+class Rows(Value, frozen=True):
+    """Conservation: rows_in = rows_out + rows_quarantined. `coerced` counts converted values by column."""
+
+    rows_in: int
+    rows_out: int
+    rows_quarantined: int
+    reasons: dict[str, int]
+    coerced: dict[str, int]
+
+
+class WorkerAccount(Value, frozen=True):
+    """One worker process: tasks done, the share of the run's time in which it was busy, peak resident memory."""
+
+    pid: int
+    tasks: int
+    busy_share: float
+    peak_memory_bytes: int
+
+
+class Throughput(Value, frozen=True):
+    """Speed and memory. Stage seconds are summed over workers; batch latencies are exact to 5 %."""
+
+    rows_per_s: float
+    stages: Stages
+    stage_rows_per_s: dict[str, float]
+    batch_p50_s: float
+    batch_p95_s: float
+    batch_p99_s: float
+    workers: tuple[WorkerAccount, ...]
+    peak_memory_bytes: int
+    estimated_seconds: float | None
+    estimated_peak_memory_bytes: int
+
+
+class Environment(Value, frozen=True):
+    """The libraries and the machine: what the bytes may depend on beside the plan."""
+
+    mlserve: str
+    python: str
+    onnxruntime: str
+    pyarrow: str
+    numpy: str
+    cpu: str
+    cpu_flags: list[str]
+    platform: str
+    threads_per_worker: int
+    provider: str
+
+
+class Manifest(Value, frozen=True):
+    """The account of one finished run; a run without it does not exist."""
+
+    format: int
+    run: Run
+    model: ModelAccount
+    inputs: tuple[InputAccount, ...]
+    outputs: tuple[OutputFile, ...]
+    rows: Rows
+    throughput: Throughput
+    environment: Environment
+    plan: Plan
+    digest: str = ""
+
+
+def read_manifest(path: Path) -> Manifest:
+    """A manifest from its file.
+
+    Raises InputMissing (66) where there is none, RunMismatch (65) where it was changed, InvalidConfig (78) for a newer
+    format.
+    """
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputMissing(
+            f"there is no {path.name}", shown(str(path.parent), limit=400), "a run without its manifest does not exist"
+        ) from error
+    return decode_sealed(data, Manifest, where=str(path))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a manifest (draft 2020-12), as shipped in the package and published in the documentation."""
+    (reference,), components = msgspec.json.schema_components([Manifest], ref_template="#/$defs/{name}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlserve manifest", **reference, "$defs": components}

@@ -1,0 +1,22 @@
+"""The plan: which rows of which shard make which task, in batches of how many rows. Pure: no file is read here."""
+
+from mlserve_cli.planning.plan import PLAN_FORMAT, Plan, PlannedGolden, PlannedModel, PlannedOutput, Task, difference
+from mlserve_cli.planning.sizing import Estimate, Need, batch_rows_for, chunk_rows_for, fit_workers, row_bytes
+from mlserve_cli.planning.split import split
+
+__all__ = [
+    "PLAN_FORMAT",
+    "Estimate",
+    "Need",
+    "Plan",
+    "PlannedGolden",
+    "PlannedModel",
+    "PlannedOutput",
+    "Task",
+    "batch_rows_for",
+    "chunk_rows_for",
+    "difference",
+    "fit_workers",
+    "row_bytes",
+    "split",
+]

@@ -1,0 +1,157 @@
+"""The frozen list of all that a run will do, and its identity."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import msgspec
+
+from mlserve_cli.contract import Contract, Value, sha256_of
+from mlserve_cli.tables import Dialect, Shard
+
+PLAN_FORMAT = 1
+
+
+class PlannedGolden(Value, frozen=True):
+    """The rows that every worker scores before its first task. `columns` maps a written column to the expected one."""
+
+    file: str
+    sha256: str
+    tolerance: float
+    columns: dict[str, str]
+
+
+class PlannedModel(Value, frozen=True):
+    """The model that a run scores with. `digest` is the package's, `sha256` the ONNX file's.
+
+    `path` is where the package lay, `file` the ONNX file's name under it ("" where the path is the file itself).
+    """
+
+    name: str
+    version: str
+    path: str
+    file: str
+    digest: str
+    sha256: str
+    family: str
+    precision: str
+    golden: PlannedGolden | None
+
+    @property
+    def model_path(self) -> str:
+        """Where the ONNX file lay."""
+        return os.path.join(self.path, self.file) if self.file else self.path
+
+
+class PlannedOutput(Value, frozen=True):
+    """What each part looks like. Without `id_column` each row starts with its source_file and source_row. `carried` are the input columns beside the predictions, by their names in the file;
+    `carried_schema` is their Arrow schema (IPC, base64), since a nested type has no text form that reads back."""
+
+    format: Literal["parquet", "csv"]
+    compression: str
+    row_group_rows: int
+    id_column: str | None
+    carried: tuple[str, ...]
+    carried_schema: str
+
+
+class Task(Value, frozen=True):
+    """Rows [start_row, stop_row) of one shard; `number` counts within the shard, `id` within the plan."""
+
+    id: int
+    shard: int
+    number: int
+    start_row: int
+    stop_row: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows the task holds."""
+        return self.stop_row - self.start_row
+
+    @property
+    def stem(self) -> str:
+        """The name that its part, its quarantine and its record share; sorted, the names give the input's order."""
+        return f"part-{self.shard:05d}-{self.number:05d}"
+
+
+class Plan(Value, frozen=True):
+    """Everything on which the bytes of a run's output depend, and where its inputs lay."""
+
+    format: int
+    model: PlannedModel
+    contract: Contract
+    dialect: Dialect
+    inputs: tuple[Shard, ...]
+    tasks: tuple[Task, ...]
+    batch_rows: int
+    predictor: Literal["onnxruntime"]
+    on_error: Literal["fail", "quarantine"]
+    output: PlannedOutput
+
+    @property
+    def id(self) -> str:
+        """sha256 of the canonical form without the places where things lay: a moved folder is the same work."""
+        here = ("path",)
+        return sha256_of(
+            {
+                **{name: getattr(self, name) for name in self.__struct_fields__},
+                "model": _without(self.model, here),
+                "inputs": [_without(shard, here) for shard in self.inputs],
+            }
+        )
+
+    @property
+    def work_id(self) -> str:
+        """sha256 of all that decides how any row is scored and written, without the inputs: parts of two plans with
+        the same work over the same rows are the same bytes."""
+        return sha256_of(
+            {
+                **{name: getattr(self, name) for name in self.__struct_fields__ if name not in ("inputs", "tasks")},
+                "model": _without(self.model, ("path",)),
+            }
+        )
+
+    @property
+    def rows(self) -> int:
+        """Input rows, all told."""
+        return sum(task.rows for task in self.tasks)
+
+    @property
+    def part_suffix(self) -> str:
+        """The ending of each part's name."""
+        return f".{self.output.format}"
+
+
+def difference(old: Plan, new: Plan) -> str:
+    """What a person is told where a plan is not the one that stands: the first field that differs, both values."""
+    for name in old.__struct_fields__:
+        before, now = msgspec.to_builtins(getattr(old, name)), msgspec.to_builtins(getattr(new, name))
+        found = _first_difference(before, now, name)
+        if found and not found.startswith(("model.path", "inputs")):
+            return found
+        if name == "inputs" and [_without(s, ("path",)) for s in old.inputs] != [_without(s, ("path",)) for s in new.inputs]:
+            return _first_difference(
+                [_without(shard, ("path",)) for shard in old.inputs],
+                [_without(shard, ("path",)) for shard in new.inputs],
+                name,
+            )
+    return ""
+
+
+def _first_difference(before: object, now: object, place: str) -> str:
+    if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
+        found = (_first_difference(before[key], now[key], f"{place}.{key}") for key in before if before[key] != now[key])
+        return next(found, "")
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        found = (_first_difference(a, b, f"{place}[{i}]") for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b)
+        return next(found, "")
+    if isinstance(before, list) and isinstance(now, list):
+        return f"{place}: {len(before)} entries there, {len(now)} now"
+    return "" if before == now else f"{place}: {str(before)[:80]} there, {str(now)[:80]} now"
+
+
+def _without(value: Value, names: tuple[str, ...]) -> dict[str, object]:
+    fields: dict[str, object] = msgspec.to_builtins(value)
+    return {name: content for name, content in fields.items() if name not in names}

@@ -1,0 +1,152 @@
+"""Opens a model as it lies on disk: a package folder, whose every digest is checked, or a bare `.onnx` file."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mlserve_cli.contract import Declared, Value, sha256_of
+from mlserve_cli.errors import Forbidden, InputMissing, InvalidModel, IOFailed, nearest, shown
+
+PACKAGE_FORMAT = 1
+PACKAGE_FILE = "package.toml"
+Text = str | int | float | bool
+
+
+class Golden(Value, frozen=True):
+    """Rows with the scores that training saw, and how far a worker's scores may be from them (absolute)."""
+
+    file: str = "golden.parquet"
+    tolerance: float = 1e-5
+
+
+class PackageFile(Value, frozen=True):
+    """`package.toml`, key by key."""
+
+    format: int
+    name: str
+    version: str = ""
+    description: str = ""
+    license: str = ""
+    model: str = "model.onnx"
+    contract: Declared | None = None
+    golden: Golden | None = None
+    provenance: dict[str, Text] = {}
+    metrics: dict[str, float] = {}
+    digests: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A model ready to be looked into. `digest` identifies the whole of it; for a bare file it is the file's own."""
+
+    name: str
+    version: str
+    path: str
+    file: str
+    model_sha256: str
+    digest: str
+    declared: Declared | None
+    golden: Golden | None
+    golden_sha256: str
+    external_files: frozenset[str]
+
+    @property
+    def model_path(self) -> str:
+        """Where the ONNX file lies."""
+        return str(Path(self.path) / self.file) if self.file else self.path
+
+
+def open_package(model: str) -> Package:
+    """Open MODEL: a package folder or an ONNX file.
+
+    Raises InputMissing (66) where nothing stands, InvalidModel (78) where a digest, a key or a value does not hold.
+    """
+    path = Path(model).absolute()
+    if path.is_dir():
+        return _open_folder(path)
+    if not path.exists():
+        raise InputMissing(f"the model {shown(model, limit=400)} does not exist", "", _hint(path))
+    sha256 = _sha256(path)
+    return Package(path.stem, "", str(path), "", sha256, f"sha256:{sha256}", None, None, "", frozenset())
+
+
+def _open_folder(folder: Path) -> Package:
+    described = _read_package_file(folder / PACKAGE_FILE)
+    digests = {name: _checked_digest(folder, name, wanted) for name, wanted in sorted(described.digests.items())}
+    named = [described.model, *([described.golden.file] if described.golden else [])]
+    for name in named:
+        if name not in digests:
+            raise InvalidModel(
+                f"{shown(name)} has no digest", str(folder / PACKAGE_FILE), f'add "{name}" under [digests] as sha256:…'
+            )
+    return Package(
+        name=described.name,
+        version=described.version,
+        path=str(folder),
+        file=described.model,
+        model_sha256=digests[described.model].removeprefix("sha256:"),
+        digest=f"sha256:{sha256_of(described)}",
+        declared=described.contract,
+        golden=described.golden,
+        golden_sha256=digests[described.golden.file].removeprefix("sha256:") if described.golden else "",
+        external_files=frozenset(digests) - set(named),
+    )
+
+
+def _read_package_file(path: Path) -> PackageFile:
+    try:
+        document = tomllib.loads(_read(path).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidModel(f"not a TOML file: {error}", str(path), "mend the file") from error
+    if document.get("format") != PACKAGE_FORMAT:
+        raise InvalidModel(
+            f"package format {document.get('format')!r} is not known",
+            str(path),
+            f"this version of mlserve reads format = {PACKAGE_FORMAT}",
+        )
+    try:
+        return msgspec.convert(document, PackageFile)
+    except msgspec.ValidationError as error:
+        raise InvalidModel(str(error), str(path), "see the page on packages in the documentation") from error
+
+
+def _checked_digest(folder: Path, name: str, wanted: str) -> str:
+    parts = Path(name).parts
+    if Path(name).is_absolute() or ".." in parts:
+        raise InvalidModel(f"{shown(name)} points out of the package", str(folder / PACKAGE_FILE), "name files inside")
+    found = f"sha256:{_sha256(folder / name)}"
+    if found != wanted:
+        raise InvalidModel(
+            f"{shown(name)} is not the file that was packaged: {found}, the package says {shown(wanted)}",
+            str(folder),
+            "restore the file, or package the model anew",
+        )
+    return found
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    digest.update(_read(path))
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise InvalidModel(f"{shown(path.name)} is missing", str(path.parent), "is this a model package?") from error
+    except PermissionError as error:
+        raise Forbidden("the file may not be read", str(path), "look at its permissions") from error
+    except OSError as error:
+        raise IOFailed(f"the file cannot be read: {error.strerror}", str(path), "look at the disk") from error
+
+
+def _hint(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder {shown(str(path.parent), limit=400)}"
+    return nearest(path.name, tuple(sorted(entry.name for entry in path.parent.iterdir())))

@@ -1,0 +1,57 @@
+"""The golden rows: before its first task a worker proves that it scores them as training saw them.
+
+A differing library, processor or provider shows here, before it has written anything.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+import numpy as np
+
+from mlserve_cli import features, tables
+from mlserve_cli.errors import InvalidModel, shown
+from mlserve_cli.planning import Plan
+from mlserve_cli.scoring.batches import Clock, score_batches
+from mlserve_cli.session import Predictor
+
+
+def check_golden_rows(plan: Plan, predictor: Predictor) -> None:
+    """Score the package's golden rows and compare.
+
+    Raises InvalidModel (78) where a score is further from the expected one than the package allows.
+    """
+    golden = plan.model.golden
+    if golden is None:
+        return
+    path = os.path.join(plan.model.path, golden.file)
+    rows = tables.read_part(path, format="parquet", sha256=golden.sha256)
+    contract = msgspec.structs.replace(plan.contract, rename={}, nan_scores="allow")
+    chunk = features.convert(rows, contract)
+    scored = score_batches(
+        chunk, faults=chunk.faults, contract=contract, predictor=predictor, batch_rows=plan.batch_rows, clock=Clock()
+    )
+    if len(scored.kept) != rows.num_rows:
+        row = int(scored.faults.rows[0])
+        raise InvalidModel(f"golden row {row} cannot be scored", path, "package the model anew with rows that it takes")
+    found = features.output_table(contract, scored.outputs, rows=rows.num_rows)
+    for column, expected in golden.columns.items():
+        if expected not in rows.column_names:
+            continue
+        distance = np.abs(_floats(found, column) - _floats(rows, expected))
+        worst = int(np.argmax(distance)) if len(distance) else 0
+        if len(distance) and not distance[worst] <= golden.tolerance:
+            raise InvalidModel(
+                f"{shown(column)} of golden row {worst} is off by {distance[worst]:.3g}, "
+                f"the package allows {golden.tolerance:g}",
+                path,
+                "this machine or these libraries score the model differently: compare `mlserve inspect` here and there",
+            )
+
+
+def _floats(table: object, column: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    import pyarrow as pa
+
+    assert isinstance(table, pa.Table)
+    return np.asarray(table[column].cast(pa.float64()).to_numpy())

@@ -1,0 +1,201 @@
+"""Makes the plan: find the shards, look into each, bind the contract, check every column, split, freeze."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+
+from mlserve_cli import features, tables
+from mlserve_cli.contract import Contract, bind
+from mlserve_cli.errors import InvalidModel, MissingColumn, UnsafeInput, UsageError, shown
+from mlserve_cli.planning import (
+    PLAN_FORMAT,
+    Estimate,
+    Need,
+    Plan,
+    PlannedOutput,
+    batch_rows_for,
+    fit_workers,
+    row_bytes,
+    split,
+)
+from mlserve_cli.planning.sizing import COPIES_OF_A_MODEL, PROCESS_BYTES, bytes_per_text
+from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
+from mlserve_cli.scoring.request import Observer, ScoreRequest
+from mlserve_cli.scoring.resolve import ResolvedModel
+from mlserve_cli.tables import Dialect, Shard
+
+# Rows under which starting workers costs more than they save (some 0.4 s), by what a row costs.
+IN_PROCESS_ROWS = {"trees": 100_000, "network": 400_000, "other": 100_000, "linear": 1_000_000}
+IN_PROCESS_BYTES = 256 << 20
+ROW_GROUP_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How this machine carries the plan out; none of it shows in the output."""
+
+    workers: int
+    in_process: bool
+    threads_per_worker: int
+    chunk_rows: int
+    estimate: Estimate
+
+
+def make_plan(request: ScoreRequest, model: ResolvedModel, *, observer: Observer) -> Plan:
+    """Everything on which the run's bytes depend, frozen.
+
+    Raises what a shard's footer, header line or columns deserve (65, 66), and InvalidModel (78) where the model's
+    inputs have no names.
+    """
+    shards = _look_into_all(request, observer=observer)
+    contract = _bind(request, model, shards)
+    for shard in shards:
+        _check_shard(shard, contract, request)
+    carried = _carried_columns(request, contract, shards)
+    schema = tables.common_schema(shards, carried)
+    _refuse_name_clashes(contract, carried, request)
+    batch_rows = _batch_rows(request, model, contract)
+    used = {*map(contract.file_column, contract.columns), *carried}
+    return Plan(
+        format=PLAN_FORMAT,
+        model=model.planned(contract),
+        contract=contract,
+        dialect=request.dialect,
+        inputs=tuple(_only_used(shard, used) for shard in shards),
+        tasks=split(shards, family=model.facts.family, batch_rows=batch_rows, limit=request.limit),
+        batch_rows=batch_rows,
+        predictor="onnxruntime",
+        on_error=request.on_error,
+        output=PlannedOutput(
+            format=request.format,
+            compression=request.compression or ("zstd" if request.format == "parquet" else "none"),
+            row_group_rows=ROW_GROUP_ROWS,
+            id_column=request.id_column,
+            carried=carried,
+            carried_schema=tables.encode_schema(schema),
+        ),
+    )
+
+
+def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:
+    """Workers, threads and chunk size for this machine, within the memory limit.
+
+    Raises MemoryTooSmall (78) where not even one worker fits.
+    """
+    cores = usable_cores()
+    in_process = request.task_timeout is None and (request.workers == 1 or (request.workers is None and _is_small(plan)))
+    limits = [limit for limit in (request.memory_limit, memory_limit_bytes()) if limit is not None]
+    columns = [column for shard in plan.inputs[:1] for column in shard.columns]
+    need = Need(
+        fixed_bytes=PROCESS_BYTES + COPIES_OF_A_MODEL * model_bytes,
+        row_bytes=row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs),
+    )
+    estimate = fit_workers(
+        need,
+        wanted=1 if in_process else min(request.workers or cores, max(len(plan.tasks), 1)),
+        batch_rows=plan.batch_rows,
+        limit_bytes=min(limits, default=None),
+        in_process=in_process,
+    )
+    threads = request.threads_per_worker or (cores if in_process and request.workers is None else 1)
+    return Layout(estimate.workers, in_process, threads, estimate.chunk_rows, estimate)
+
+
+def _look_into_all(request: ScoreRequest, *, observer: Observer) -> tuple[Shard, ...]:
+    found = tables.find_files(request.inputs, output=request.output)
+    if found.skipped:
+        observer.warn(f"{len(found.skipped)} files of other kinds were skipped, the first: {shown(found.skipped[0])}")
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        looked = [
+            pool.submit(
+                tables.look_into, file, index=index, dialect=request.dialect, input_format=request.input_format
+            )
+            for index, file in enumerate(found.files)
+        ]
+        try:
+            return tuple(one.result() for one in looked)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _bind(request: ScoreRequest, model: ResolvedModel, shards: Sequence[Shard]) -> Contract:
+    return bind(
+        model.facts,
+        model.package.declared,
+        features=request.features,
+        rename=dict(request.rename),
+        nulls=request.nulls,
+        nan_scores=request.nan_scores,
+        schema_mode=request.schema_mode,
+        threshold=request.threshold,
+        labels=request.labels,
+        output_columns=dict(request.output_columns),
+        file_columns=tuple(column.name for column in shards[0].columns) if shards else None,
+    )
+
+
+def _check_shard(shard: Shard, contract: Contract, request: ScoreRequest) -> None:
+    """Every shard's columns can feed the model, and a Hive key hides no column."""
+    names = [column.name for column in shard.columns]
+    for key, _ in shard.hive:
+        if names.count(key) > 1:
+            raise UnsafeInput(
+                f"{shown(key)} is a key of the folder's name and a column of the file",
+                shown(shard.name, limit=400),
+                "rename the folder, or name the file itself as --input",
+            )
+    features.check_types(contract, [(column.name, column.type) for column in shard.columns], file=shard.name)
+
+
+def _carried_columns(request: ScoreRequest, contract: Contract, shards: Sequence[Shard]) -> tuple[str, ...]:
+    """The input columns that go to the output: the id first, then what is passed through."""
+    first = [column.name for column in shards[0].columns] if shards else []
+    wanted = [request.id_column] if request.id_column is not None else []
+    if request.passthrough == ("all",):
+        wanted += [name for name in first if name != request.id_column]
+    elif request.passthrough != ("none",):
+        wanted += request.passthrough
+    for name in wanted:
+        if wanted.count(name) > 1:
+            raise UsageError(f"column {shown(name)} is asked for twice", "--id-column and --passthrough", "once is enough")
+        for shard in shards:
+            present = tuple(column.name for column in shard.columns)
+            if name not in present:
+                raise MissingColumn(shard.name, name, present)
+    return tuple(wanted)
+
+
+def _refuse_name_clashes(contract: Contract, carried: Iterable[str], request: ScoreRequest) -> None:
+    taken = {*carried, *(("source_file", "source_row") if request.id_column is None else ())}
+    for name in features.output_schema(contract).names:
+        if name in taken:
+            raise InvalidModel(
+                f"the output column {shown(name)} would stand twice",
+                "the model's output and a column that is passed through",
+                f"rename it: --output-columns {name}=model_{name}",
+            )
+
+
+def _batch_rows(request: ScoreRequest, model: ResolvedModel, contract: Contract) -> int:
+    fixed = model.facts.fixed_batch
+    if fixed and request.batch_rows not in (None, fixed):
+        raise UsageError(
+            f"--batch-rows {request.batch_rows} contradicts the model, which takes {fixed} rows at a time",
+            shown(model.package.model_path, limit=400),
+            "leave --batch-rows out",
+        )
+    return request.batch_rows or batch_rows_for(model.facts, contract)
+
+
+def _is_small(plan: Plan) -> bool:
+    rows = IN_PROCESS_ROWS.get(plan.model.family, IN_PROCESS_ROWS["other"])
+    return plan.rows < rows and sum(shard.size_bytes for shard in plan.inputs) < IN_PROCESS_BYTES
+
+
+def _only_used(shard: Shard, used: set[str]) -> Shard:
+    """The shard without the columns that the run never reads: 10,000 of them would make a plan of megabytes."""
+    return msgspec.structs.replace(shard, columns=tuple(column for column in shard.columns if column.name in used))

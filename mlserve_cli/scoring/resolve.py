@@ -1,0 +1,57 @@
+"""MODEL, from what the user typed to what a plan can name: package, digest, facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlserve_cli.contract import Contract, ModelFacts
+from mlserve_cli.errors import InvalidModel, shown
+from mlserve_cli.planning import PlannedGolden, PlannedModel
+from mlserve_cli.registry import Package, open_package
+from mlserve_cli.session import read_facts
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A package whose digests hold and whose ONNX file can be run here."""
+
+    package: Package
+    facts: ModelFacts
+
+    def planned(self, contract: Contract) -> PlannedModel:
+        """What the plan says of it, where its outputs are written as `contract` says."""
+        return PlannedModel(
+            name=self.package.name,
+            version=self.package.version,
+            path=self.package.path,
+            file=self.package.file,
+            digest=self.package.digest,
+            sha256=self.facts.sha256,
+            family=self.facts.family,
+            precision=self.facts.precision,
+            golden=self._golden(contract),
+        )
+
+    def _golden(self, contract: Contract) -> PlannedGolden | None:
+        golden, declared = self.package.golden, self.package.declared
+        if golden is None or declared is None:
+            return None
+        declared_names = {output.tensor: output.columns for output in declared.outputs}
+        columns = {
+            written: f"expected_{name}"
+            for output in contract.outputs
+            for written, name in zip(output.columns, declared_names.get(output.tensor.name, ()), strict=False)
+        }
+        return PlannedGolden(golden.file, self.package.golden_sha256, golden.tolerance, columns)
+
+
+def resolve(model: str) -> ResolvedModel:
+    """Open and look into MODEL.
+
+    Raises InputMissing (66) where nothing stands, InvalidModel (78) where it cannot be trusted or run.
+    """
+    package = open_package(model)
+    facts = read_facts(package.model_path, allowed_external=package.external_files)
+    if facts.sha256 != package.model_sha256:
+        raise InvalidModel("the model changed while it was opened", shown(package.model_path, limit=400), "run it again")
+    return ResolvedModel(package, facts)

@@ -1,0 +1,238 @@
+"""One task, as a worker does it: read its rows, score them, publish the part, then the record that says so."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import msgspec
+import pyarrow as pa
+
+from mlserve_cli import features, storage, tables
+from mlserve_cli.contract import Faults
+from mlserve_cli.errors import IOFailed, MlserveError, shown
+from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord, encode_sealed
+from mlserve_cli.planning import Plan, Task
+from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quarantine_table, reasons_of
+from mlserve_cli.scoring.batches import Clock, score_batches
+from mlserve_cli.scoring.golden import check_golden_rows
+from mlserve_cli.scoring.machine import process_peak_bytes
+from mlserve_cli.scoring.rows import output_rows, output_schema, shown_name
+from mlserve_cli.session import Predictor, open_predictor
+from mlserve_cli.tables import Chunk
+
+T = TypeVar("T")
+MODEL_KEY, WORK_KEY = "mlserve.model", "mlserve.work"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is handed to a worker: where the plan lies, which task, and how this machine carries it out."""
+
+    staging: str
+    task: int
+    rows: int
+    chunk_rows: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailure:
+    """A task that did not work out, as a value: an exception must not take the pool down."""
+
+    task: int
+    error: MlserveError
+    trace: str
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What adds up while a task's rows pass."""
+
+    rows_in: int = 0
+    coerced: dict[str, int] = field(default_factory=dict)
+    set_aside: list[pa.Table] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
+
+
+def run_job(job: Job) -> TaskRecord | TaskFailure:
+    """Score one task: the one place where any exception becomes a value."""
+    try:
+        return _score_task(job, _opened(job.staging))
+    except MlserveError as error:
+        return TaskFailure(job.task, error, traceback.format_exc())
+    except Exception as error:  # a bug, or a library's exception that nobody has translated: named, with its task
+        what = f"{type(error).__name__}: {error}"
+        return TaskFailure(job.task, MlserveError(what, f"task {job.task}"), traceback.format_exc())
+
+
+def load_plan(staging: Path) -> Plan:
+    """The plan of a staging folder."""
+    return msgspec.json.decode((staging / "plan.json").read_bytes(), type=Plan)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a worker holds from its first task to its last: the plan, its names, and a session that proved itself."""
+
+    plan: Plan
+    plan_id: str
+    work_id: str
+    predictor: Predictor
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(staging: str) -> _Work:
+    plan = load_plan(Path(staging))
+    predictor = open_predictor(plan.model.model_path, sha256=plan.model.sha256, contract=plan.contract, threads=1)
+    check_golden_rows(plan, predictor)
+    return _Work(plan, plan.id, plan.work_id, predictor)
+
+
+def _score_task(job: Job, work: _Work) -> TaskRecord:
+    staging, plan = storage.Staging(Path(job.staging)), work.plan
+    task, started_at_s, started = plan.tasks[job.task], time.time(), time.perf_counter()
+    tally = _Tally()
+    rows_out, part = _publish_once(
+        staging.data / f"{task.stem}{plan.part_suffix}", lambda file: _write_part(file, job, work, task, tally)
+    )
+    tables.check_unchanged(plan.inputs[task.shard])
+    set_aside = pa.concat_tables(tally.set_aside) if tally.set_aside else QUARANTINE_SCHEMA.empty_table()
+    stages, latencies = tally.clock.result
+    record = TaskRecord(
+        format=RECORD_FORMAT,
+        plan_id=work.plan_id,
+        task=task.id,
+        rows_in=tally.rows_in,
+        rows_out=rows_out,
+        rows_quarantined=set_aside.num_rows,
+        part=part,
+        quarantine=_publish_quarantine(staging, task, plan, set_aside),
+        reasons=reasons_of(set_aside),
+        coerced=tally.coerced,
+        stages=stages,
+        latencies=latencies,
+        worker=os.getpid(),
+        started_at_s=started_at_s,
+        seconds=time.perf_counter() - started,
+        peak_memory_bytes=process_peak_bytes(),
+    )
+    storage.publish(staging.record(task.id), lambda file: file.write(encode_sealed(record)))
+    return record
+
+
+def _publish_once(path: Path, write: Callable[[BinaryIO], T]) -> tuple[T, storage.FileRecord]:
+    """Publish; a file that an earlier attempt left there without its record must be the same to the byte."""
+    published = storage.publish(path, write)
+    if not published.is_new and storage.record_of(path) != published.record:
+        raise IOFailed(
+            "a file of an earlier attempt is not what this task makes",
+            shown(str(path), limit=400),
+            "look at the disk, then start anew with --if-exists overwrite",
+        )
+    return published.value, published.record
+
+
+def _write_part(file: BinaryIO, job: Job, work: _Work, task: Task, tally: _Tally) -> int:
+    """Score the task's rows into an open part; returns the rows written."""
+    plan = work.plan
+    with ExitStack() as stack:
+        writer = stack.enter_context(
+            tables.open_part(
+                file,
+                schema=output_schema(plan),
+                format=plan.output.format,
+                compression=plan.output.compression,
+                row_group_rows=plan.output.row_group_rows,
+                metadata={MODEL_KEY: plan.model.digest, WORK_KEY: work.work_id},
+            )
+        )
+        pool = stack.enter_context(ThreadPoolExecutor(job.threads)) if job.threads > 1 else None
+        for rows in _scored(job, work, task, tally, pool):
+            with tally.clock.timing("write"):
+                writer.write(rows)
+    return writer.rows
+
+
+def _scored(
+    job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolExecutor | None
+) -> Iterator[pa.Table]:
+    """The task's rows, scored, chunk by chunk. Raises BadRow (65) for the first bad one under `--on-error fail`."""
+    plan = work.plan
+    shard = plan.inputs[task.shard]
+    for chunk in _timed_chunks(job, plan, task, tally.clock):
+        tally.rows_in += chunk.table.num_rows
+        with tally.clock.timing("features"):
+            converted = features.convert(chunk.table, plan.contract)
+        for column, count in converted.coerced.items():
+            tally.coerced[column] = tally.coerced.get(column, 0) + count
+        scored = score_batches(
+            converted,
+            faults=Faults.together([chunk.faults, converted.faults]),
+            contract=plan.contract,
+            predictor=work.predictor,
+            batch_rows=plan.batch_rows,
+            clock=tally.clock,
+            mapper=pool.map if pool else map,
+        )
+        if len(scored.faults):
+            if plan.on_error == "fail":
+                raise first_bad_row(scored.faults, file=shard.name, start_row=chunk.start_row)
+            tally.set_aside.append(_set_aside(scored.faults, chunk, plan, file=shard.name))
+        yield output_rows(scored, chunk=chunk, shard=shard, plan=plan)
+
+
+def _timed_chunks(job: Job, plan: Plan, task: Task, clock: Clock) -> Iterator[Chunk]:
+    names = [plan.contract.file_column(column) for column in plan.contract.columns]
+    chunks = tables.read_chunks(
+        plan.inputs[task.shard],
+        columns=tuple(dict.fromkeys([*names, *plan.output.carried])),
+        start_row=task.start_row,
+        stop_row=task.stop_row,
+        chunk_rows=job.chunk_rows,
+        dialect=plan.dialect,
+    )
+    while True:
+        with clock.timing("read"):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _set_aside(faults: Faults, chunk: Chunk, plan: Plan, *, file: str) -> pa.Table:
+    ids = chunk.table.select([plan.output.id_column]) if plan.output.id_column is not None else None
+    return quarantine_table(faults, file=shown_name(file), start_row=chunk.start_row, ids=ids)
+
+
+def _publish_quarantine(
+    staging: storage.Staging, task: Task, plan: Plan, set_aside: pa.Table
+) -> storage.FileRecord | None:
+    if set_aside.num_rows == 0:
+        return None
+
+    def write(file: BinaryIO) -> None:
+        with tables.open_part(
+            file,
+            schema=set_aside.schema,
+            format="parquet",
+            compression="zstd",
+            row_group_rows=plan.output.row_group_rows,
+            metadata={MODEL_KEY: plan.model.digest},
+        ) as writer:
+            writer.write(set_aside)
+
+    return _publish_once(staging.quarantine / f"{task.stem}.parquet", write)[1]
+
+
+def describe(task: Task, plan: Plan) -> str:
+    """A task as a person is told of it."""
+    return f"{shown(plan.inputs[task.shard].name, limit=400)}, rows {task.start_row} to {task.stop_row - 1}"
