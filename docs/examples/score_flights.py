@@ -21,7 +21,7 @@ FLIGHTS = os.environ.get("FLIGHTS", "/srv/flights")
 SCORES = os.environ.get("FLIGHTS_SCORES", "/srv/scores")
 RETRY_DELAY = timedelta(seconds=float(os.environ.get("FLIGHTS_RETRY_DELAY_S", "300")))
 
-NEVER_MENDED_BY_WAITING = {1, 2, 4, 65, 73, 77, 78}
+NEVER_MENDED_BY_WAITING = {1, 2, 65, 73, 77, 78}
 """Exit codes that another try cannot change: bad data, a wrong command, an invalid model, a missing permission."""
 
 
