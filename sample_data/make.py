@@ -5,6 +5,7 @@ python sample_data/make.py flights --rows 4000000 --shards 8 --format parquet --
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import shards
@@ -32,7 +33,8 @@ def main() -> None:
 
 def make_sample(args: argparse.Namespace) -> None:
     """Write the sample, train on the whole year, and check every model against its library on every sample row."""
-    import models  # needs the training libraries, which `flights` does without
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reads it once, when it is imported
+    import models  # here, because it needs the training libraries, which `flights` does without
 
     year = source.read_year()
     sample = shards.write_sample(year, output=args.output)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 import polars as pl
 
 import shards
-
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when onnxruntime is imported
-import onnxruntime
 
 GOLDEN_ROWS = 64
 TOLERANCE = 1e-5

@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import polars as pl
+from onnx import helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
@@ -60,4 +61,7 @@ def _to_onnx(model: Pipeline) -> onnx.ModelProto:
     ]
     options = {id(model): {"zipmap": False}}
     exported: onnx.ModelProto = convert_sklearn(model, NAME, types, target_opset=17, options=options)
+    opsets = sorted((opset.domain, opset.version) for opset in exported.opset_import)  # the order comes from a set
+    del exported.opset_import[:]
+    exported.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in opsets)
     return exported
