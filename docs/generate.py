@@ -96,9 +96,8 @@ def error_list() -> Iterator[str]:
     yield "## The tree\n\n```text"
     yield from drawn
     yield "```\n\n## Every error\n"
-    for error in sorted(
-        {errors.MlserveError, *subclasses_of(errors.MlserveError)}, key=lambda e: (e.exit_code, e.__name__)
-    ):
+    every: set[type[errors.MlserveError]] = {errors.MlserveError, *subclasses_of(errors.MlserveError)}
+    for error in sorted(every, key=lambda each: (each.exit_code, each.__name__)):
         yield f"### {error.__name__}\n"
         parent = error.__bases__[0].__name__
         place = "" if error is errors.MlserveError else f" · a kind of [{parent}](#{parent.lower()})"
