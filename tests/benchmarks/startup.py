@@ -1,0 +1,82 @@
+"""What mlserve costs over what it needs: `--help` beside `import typer`, 1,000 rows of CSV beside a bare script.
+
+    python tests/benchmarks/startup.py
+
+The machines that this runs on are noisy, so the two of a pair take turns and what counts is the ratio of their medians.
+Goals: --help at most 2.5 times, meant 2; 1,000 rows at most 1.6 times, meant 1.3.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SAMPLE = HERE.parents[1] / "sample_data"
+MODEL = SAMPLE / "models" / "late-mlp"
+
+
+def main() -> None:
+    """Print one line per pair."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000)
+    parser.add_argument("--repeats", type=int, default=9, help="runs of each, after one that does not count")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = _write_rows(folder, rows=args.rows)
+        bare, scores = folder / "bare.parquet", folder / "mlserve"
+        by_hand = [sys.executable, str(HERE / "bare.py"), str(MODEL / "model.onnx"), str(rows), str(bare)]
+        score = [*mlserve(), "score", "--model", str(MODEL), "--input", str(rows), "--null-value", "NA"]
+        score += ["--id-column", "flight_id", "--output", str(scores)]
+        typer = [sys.executable, "-c", "import typer"]
+        _report("--help", [*mlserve(), "--help"], beside="import typer", peer=typer, repeats=args.repeats)
+        text = f"score, {args.rows:,} rows of CSV"
+        _report(text, score, beside="bare script", peer=by_hand, output=scores, repeats=args.repeats)
+
+
+def mlserve() -> list[str]:
+    """The installed command; without one, the package as it lies in the working folder."""
+    command = Path(sysconfig.get_path("scripts"), "mlserve")
+    if command.exists():
+        return [str(command)]
+    return [sys.executable, "-c", "import sys; from mlserve_cli.cli import main; sys.exit(main())"]
+
+
+def _report(
+    title: str, command: Sequence[str], *, beside: str, peer: Sequence[str], repeats: int, output: Path | None = None
+) -> None:
+    """Time command and peer in turns and print their medians and the ratio."""
+    ours, theirs = [], []
+    for _ in range(repeats + 1):
+        ours.append(_seconds(command))
+        if output is not None:
+            shutil.rmtree(output)
+        theirs.append(_seconds(peer))
+    mine, other = statistics.median(ours[1:]), statistics.median(theirs[1:])
+    print(f"mlserve {title}: {mine * 1e3:.0f} ms; {beside}: {other * 1e3:.0f} ms; ratio {mine / other:.2f}", flush=True)
+
+
+def _seconds(command: Sequence[str]) -> float:
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+def _write_rows(folder: Path, *, rows: int) -> Path:
+    make = [sys.executable, str(SAMPLE / "make.py"), "flights", "--rows", str(rows), "--format", "csv"]
+    subprocess.run([*make, "--output", str(folder / "rows")], check=True, capture_output=True)
+    return folder / "rows" / "part-00000.csv"
+
+
+if __name__ == "__main__":
+    main()
