@@ -1,6 +1,6 @@
 """What the columns and tensors are: the values that every layer above speaks in. No file is read here."""
 
-from mlserve_cli.contract._bind import bind
+from mlserve_cli.contract._bind import bind, threshold_output
 from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
 from mlserve_cli.contract._values import (
     Contract,
@@ -29,4 +29,5 @@ __all__ = [
     "bind",
     "encode_canonical",
     "sha256_of",
+    "threshold_output",
 ]

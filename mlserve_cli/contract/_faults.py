@@ -34,13 +34,9 @@ class Faults:
     def at(cls, rows: NDArray[np.int64], *, column: str, reason: str, values: pa.Array | str = "") -> Self:
         """One fault for each of `rows` (int64, shape [n]); `values` are what stood there: strings, or one for all."""
         count = len(rows)
-        texts = _repeated(values, count) if isinstance(values, str) else values
-        return cls(
-            pa.table(
-                [pa.array(rows, pa.int64()), _repeated(column, count), _repeated(reason, count), texts.cast(pa.string())],
-                schema=FAULT_SCHEMA,
-            )
-        )
+        texts = _repeated(values, count) if isinstance(values, str) else values.cast(pa.string())
+        columns = [_row_array(rows), _repeated(column, count), _repeated(reason, count), texts]
+        return cls(pa.table(columns, schema=FAULT_SCHEMA))
 
     @classmethod
     def together(cls, several: Sequence[Faults]) -> Self:
@@ -49,17 +45,29 @@ class Faults:
 
     def moved_to(self, places: NDArray[np.int64]) -> Faults:
         """The same faults with row i standing at places[i] (int64, ascending): back from kept rows to the chunk's."""
-        rows = pa.array(places[self.table["row"].to_numpy()], pa.int64())
-        return Faults(self.table.set_column(0, FAULT_SCHEMA.field("row"), rows))
+        return Faults(self.table.set_column(0, FAULT_SCHEMA.field("row"), _row_array(places[self.row_of_each])))
+
+    @property
+    def row_of_each(self) -> NDArray[np.int64]:
+        """The row of each fault, int64, shape [len(self)]."""
+        rows = self.table["row"].combine_chunks()  # not to_numpy(), which imports pandas where that is installed
+        return np.frombuffer(rows.buffers()[1], np.int64, len(rows), rows.offset * 8) if len(rows) else _NO_ROWS
 
     @property
     def rows(self) -> NDArray[np.int64]:
         """The bad rows, each once, ascending."""
-        return np.unique(self.table["row"].to_numpy())
+        return np.unique(self.row_of_each)
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return int(self.table.num_rows)
+
+
+_NO_ROWS = np.zeros(0, np.int64)
+
+
+def _row_array(rows: NDArray[np.int64]) -> pa.Array:
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])
 
 
 def _repeated(text: str, count: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text])).cast(pa.string())
+    return pa.repeat(pa.scalar(text, pa.string()), count)

@@ -123,8 +123,9 @@ class Output(Value, frozen=True):
 class Contract(Value, frozen=True):
     """Which columns become which tensors and what the outputs are called, bound to one model and one request.
 
-    `rename` maps a model column to the file's name for it. Where `threshold` is set, the column `prediction` is the
-    second class where its probability reaches it and the first elsewhere; no label output is asked of the model then.
+    `rename` maps a model column to the file's name for it. Where `threshold` is set, the column named by `prediction`
+    is the second class where its probability reaches it and the first elsewhere (1 and 0 where the classes are not
+    known); no label output is asked of the model then.
     """
 
     inputs: tuple[Input, ...]
@@ -133,6 +134,7 @@ class Contract(Value, frozen=True):
     nan_scores: Literal["bad", "allow"] = "bad"
     schema_mode: Literal["strict", "coerce"] = "strict"
     threshold: float | None = None
+    prediction: str = "prediction"
     fill: dict[str, Scalar] = {}
     rename: dict[str, str] = {}
 

@@ -1,0 +1,232 @@
+"""A chunk's columns into checked arrays of the tensors' types, column by column, with every fault named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mlserve_cli.contract import Contract, Faults, Input
+from mlserve_cli.features._buffers import Mask, as_arrow, null_mask, one_array, rows_where, values_of
+from mlserve_cli.features._numbers import to_bool, to_float, to_int
+from mlserve_cli.features._strings import objects_of, printed
+from mlserve_cli.features._text import Parsed, parse_bools, parse_floats, parse_ints
+from mlserve_cli.features._types import check_type, fit_of, kind_of
+
+NULL = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A chunk, converted: each input with its columns in order, of shape [rows], or one of [rows, width] for a list.
+
+    `bad` (bool, [rows]) marks the rows of `faults`; what stands there in the columns is a placeholder.
+    `coerced` counts the values per file column that only --schema-mode coerce takes.
+    """
+
+    rows: int
+    inputs: tuple[tuple[Input, tuple[NDArray[Any], ...]], ...]
+    faults: Faults
+    bad: Mask
+    coerced: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column, converted: values of shape [rows] or [rows, width], and its own faults."""
+
+    values: NDArray[Any]
+    faults: Faults
+    coerced: int = 0
+
+
+def convert(
+    table: pa.Table, contract: Contract, *, text: Collection[str] = (), faults: Faults | None = None, file: str = ""
+) -> Features:
+    """Every model column of the chunk `table`, typed and checked.
+
+    `text` names the table's columns whose text has no type yet (CSV fields, Hive keys): parsing those is no coercion.
+    `faults` are the chunk's own (rows with too few fields): they come first, and such rows get no others.
+    """
+    known = faults or Faults.none()
+    converted: dict[tuple[str, Input], Column] = {}
+    for part in contract.inputs:
+        for column in part.columns:
+            found = one_array(table[contract.file_column(column)])
+            is_text = contract.file_column(column) in text
+            converted[column, part] = _convert_column(found, column, part, contract, is_text=is_text, file=file)
+    new = _on_other_rows(Faults.together([one.faults for one in converted.values()]), known)
+    every = Faults.together([known, new])
+    bad = np.zeros(table.num_rows, np.bool_)
+    bad[every.rows] = True
+    return Features(
+        rows=table.num_rows,
+        inputs=tuple((part, tuple(converted[name, part].values for name in part.columns)) for part in contract.inputs),
+        faults=every,
+        bad=bad,
+        coerced={contract.file_column(name): one.coerced for (name, _), one in converted.items() if one.coerced},
+    )
+
+
+def _convert_column(
+    array: pa.Array, column: str, part: Input, contract: Contract, *, is_text: bool, file: str
+) -> Column:
+    source = contract.file_column(column)
+    check_type(part, _type_name(array.type, is_text), schema_mode=contract.schema_mode, column=source, file=file)
+    if part.is_list and _is_list(array.type):
+        return _convert_lists(array, column, part, contract)
+    array = _plain(array)
+    dtype = part.tensor.dtype
+    coerce = contract.schema_mode == "coerce"
+    parsed = _parse(array, dtype, coerce=coerce)
+    parsed, missing = _fill_missing(parsed, null_mask(array), column, contract)
+    faults = [
+        Faults.at(rows_where(mask), column=source, reason=reason, values=_seen(array, mask))
+        for reason, mask in [*([(NULL, missing)] if missing is not None else []), *parsed.wrong]
+    ]
+    kind = kind_of(_type_name(array.type, is_text))
+    changed = len(array) - array.null_count if fit_of(kind, dtype) == "coerced" else _count(parsed.changed)
+    return Column(parsed.values, Faults.together(faults), changed)
+
+
+def _parse(array: pa.Array, dtype: str, *, coerce: bool) -> Parsed:
+    """The column's values in the tensor's type, whatever type they have."""
+    kind, nulls = kind_of(str(array.type)), null_mask(array)
+    if dtype == "string":
+        return Parsed(objects_of(printed(array)))
+    target = np.dtype(dtype)
+    if kind == "null":
+        return Parsed(np.zeros(len(array), target))
+    if kind == "string":
+        if dtype == "bool":
+            return parse_bools(array, coerce=coerce)
+        if target.kind in "iu":
+            return parse_ints(array, target, coerce=coerce)
+        parsed = parse_floats(array, target, coerce=coerce)
+        rounded = to_float(parsed.values, target, coerce=coerce, nulls=nulls)
+        return Parsed(rounded.values, [*parsed.wrong, *rounded.wrong], parsed.changed)
+    values = values_of(pc.cast(array, pa.float64()) if kind == "decimal" else array)
+    if dtype == "bool":
+        return to_bool(values, nulls=nulls)
+    if target.kind in "iu":
+        return to_int(values, target, nulls=nulls)
+    return to_float(values, target, coerce=coerce, nulls=nulls)
+
+
+def _fill_missing(parsed: Parsed, nulls: Mask | None, column: str, contract: Contract) -> tuple[Parsed, Mask | None]:
+    """Null and NaN are one thing, missing: filled where the contract says with what, NaN where it allows, else wrong.
+
+    Returns the rows where that is a fault; None where it is none.
+    """
+    values = parsed.values
+    missing = nulls
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        nan = np.isnan(values)
+        for _, mask in parsed.wrong:
+            nan &= ~mask
+        missing = nan if nulls is None else nan | nulls
+    if missing is None or not missing.any():
+        return parsed, None
+    fill = contract.fill.get(column)
+    if fill is not None:
+        return Parsed(_with(values, missing, fill), parsed.wrong, parsed.changed), None
+    if values.dtype.kind == "f" and contract.nulls == "nan":
+        return Parsed(_with(values, missing, np.nan), parsed.wrong, parsed.changed), None
+    return parsed, missing
+
+
+def _convert_lists(array: pa.Array, column: str, part: Input, contract: Contract) -> Column:
+    """A list per row into [rows, width]; lists in lists are one row of their values in order.
+
+    A fault inside a list is its row's.
+    """
+    source = contract.file_column(column)
+    width = part.tensor.width or _fixed_width(array.type)
+    wrong_length = _wrong_length(array, width)
+    nulls = null_mask(array)
+    present = ~wrong_length if nulls is None else ~wrong_length & ~nulls
+    values = array if present.all() else array.filter(as_arrow(present))
+    while _is_list(values.type):
+        values = values.flatten()
+    scalar = Input(part.tensor, (column, column))  # the same type, one value each
+    inner = _convert_column(values, column, scalar, contract, is_text=False, file="")
+    rows = np.zeros((len(array), width), inner.values.dtype)
+    rows[present] = inner.values.reshape(-1, width)
+    faults = [
+        Faults.at(rows_where(mask), column=source, reason=reason)
+        for reason, mask in ((NULL, nulls), (f"not {width} values", wrong_length))
+        if mask is not None and mask.any()
+    ]
+    owners = rows_where(present)[inner.faults.row_of_each // width] if len(inner.faults) else None
+    if owners is not None:
+        faults.append(Faults(inner.faults.table.set_column(0, "row", as_arrow(owners))))
+    return Column(rows, Faults.together(faults), inner.coerced)
+
+
+def _wrong_length(array: pa.Array, width: int) -> Mask:
+    """Rows that are lists, but not of `width` values in all."""
+    lengths = _total_lengths(array)
+    nulls = null_mask(array)
+    wrong: Mask = lengths != width
+    return wrong if nulls is None else wrong & ~nulls
+
+
+def _total_lengths(array: pa.Array) -> NDArray[np.int64]:
+    lengths: NDArray[np.int64] = values_of(pc.fill_null(pc.cast(pc.list_value_length(array), pa.int64()), 0)).copy()
+    if not _is_list(array.type.value_type):
+        return lengths
+    inner = _total_lengths(array.flatten())
+    ends = np.concatenate([[0], np.cumsum(inner)])
+    stops = np.cumsum(lengths)
+    totals: NDArray[np.int64] = ends[stops] - ends[stops - lengths]
+    return totals
+
+
+def _fixed_width(kind: pa.DataType) -> int:
+    width = 1
+    while _is_list(kind):
+        width, kind = width * kind.list_size, kind.value_type
+    return width
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """Dictionaries decoded, string views as strings."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return pc.cast(array, pa.string()) if pa.types.is_string_view(array.type) else array
+
+
+def _type_name(kind: pa.DataType, is_text: bool) -> str:
+    return "text" if is_text and kind_of(str(kind)) == "string" else str(kind)
+
+
+def _with(values: NDArray[Any], where: Mask, value: Any) -> NDArray[Any]:
+    filled = values.copy()
+    filled[where] = value
+    return filled
+
+
+def _count(mask: Mask | None) -> int:
+    return 0 if mask is None else int(np.count_nonzero(mask))
+
+
+def _seen(array: pa.Array, mask: Mask) -> pa.Array:
+    """What stands at the marked rows, as text cut to a line; empty for null."""
+    taken = array.filter(as_arrow(mask))
+    return pc.fill_null(pc.utf8_slice_codeunits(printed(taken), 0, 80), "")
+
+
+def _on_other_rows(faults: Faults, known: Faults) -> Faults:
+    if not len(known) or not len(faults):
+        return faults
+    fresh = ~np.isin(faults.row_of_each, known.rows)
+    return Faults(faults.table.filter(as_arrow(fresh)))

@@ -1,0 +1,17 @@
+"""ONNX files: what they say of themselves, what is refused, and ONNX Runtime behind the Predictor seam."""
+
+from mlserve_cli.session._facts import read_facts
+from mlserve_cli.session._predictor import OnnxPredictor, Predictor, Tensors, open_predictor, settle
+from mlserve_cli.session._runtime import RowsFailed
+from mlserve_cli.session._support import check_supported
+
+__all__ = [
+    "OnnxPredictor",
+    "Predictor",
+    "RowsFailed",
+    "Tensors",
+    "check_supported",
+    "open_predictor",
+    "read_facts",
+    "settle",
+]

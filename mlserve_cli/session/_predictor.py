@@ -1,0 +1,167 @@
+"""The seam to what runs a model, and ONNX Runtime behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserve_cli.contract import Contract, Output
+from mlserve_cli.errors import InvalidModel, shown
+from mlserve_cli.session._facts import read_model
+from mlserve_cli.session._runtime import RowsFailed, ort, refusing, run_failures
+from mlserve_cli.session._zipmap import cut_zipmaps
+
+Tensors: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+class Predictor(Protocol):
+    """Tensors in, tensors out: the only way to a model runtime."""
+
+    def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        """The contract's outputs for one batch (by tensor name, rows on axis 0), at least one row.
+
+        RowsFailed where the runtime fails on the batch; InvalidModel where an output has not one row per input row.
+        """
+        ...
+
+
+def open_predictor(
+    path: str,
+    *,
+    sha256: str,
+    contract: Contract,
+    threads: int,
+    allowed_external: frozenset[str] = frozenset(),
+) -> Predictor:
+    """ONNX Runtime on the model at `path`, loaded from the very bytes whose digest was checked against `sha256`."""
+    data = read_model(path)
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise InvalidModel(
+            f"the model is not the one that was asked for: its digest is {found}, expected {sha256}",
+            shown(path, limit=400),
+            "it changed since; run again with the file that is meant",
+        )
+    wanted = tuple(output.tensor.name for output in contract.outputs)
+    data = cut_zipmaps(data, wanted=wanted, where=path)
+    with refusing(path):
+        session = ort.InferenceSession(
+            data,
+            _options(threads, external_folder=os.path.dirname(os.path.abspath(path)) if allowed_external else ""),
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # its fallback prints a banner and loads the same file once more
+        )
+    missing = set(wanted) - {output.name for output in session.get_outputs()}
+    if missing:
+        raise InvalidModel(f"the model has no output {shown(sorted(missing)[0])}", shown(path, limit=400))
+    return OnnxPredictor(session, outputs=wanted, fixed_batch=_fixed_batch(contract))
+
+
+class OnnxPredictor:
+    """One ONNX Runtime session. Pads to the model's fixed batch, if it has one, and cuts the padding off again."""
+
+    __slots__ = ("_fixed_batch", "_outputs", "_session")
+
+    def __init__(self, session: Any, *, outputs: tuple[str, ...], fixed_batch: int | None) -> None:
+        self._session, self._outputs, self._fixed_batch = session, list(outputs), fixed_batch
+
+    def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        """See Predictor."""
+        rows = len(next(iter(tensors.values())))
+        if self._fixed_batch is None or self._fixed_batch == rows:
+            return self._run(tensors, rows)
+        return self._run_padded(tensors, rows, self._fixed_batch)
+
+    def _run(self, tensors: Tensors, rows: int) -> dict[str, NDArray[Any]]:
+        with run_failures(rows):
+            found = self._session.run(self._outputs, tensors)
+        outputs = dict(zip(self._outputs, found, strict=True))
+        for name, values in outputs.items():
+            if not isinstance(values, np.ndarray):
+                raise InvalidModel(f"output {shown(name)} is a {type(values).__name__}, not a tensor")
+            if values.ndim == 0 or len(values) != rows:
+                raise InvalidModel(
+                    f"output {shown(name)} has shape {list(values.shape)} for {rows} input rows",
+                    "",
+                    "an output must have one row per input row, on its first axis",
+                )
+        return outputs
+
+    def _run_padded(self, tensors: Tensors, rows: int, size: int) -> dict[str, NDArray[Any]]:
+        pieces = []
+        for start in range(0, rows, size):
+            piece = {name: values[start : start + size] for name, values in tensors.items()}
+            here = min(size, rows - start)
+            if here < size:
+                piece = {
+                    name: np.concatenate([values, np.repeat(values[-1:], size - here, axis=0)])
+                    for name, values in piece.items()
+                }
+            pieces.append({name: values[:here] for name, values in self._run(piece, size).items()})
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in self._outputs}
+
+
+def settle(contract: Contract, *, predictor: Predictor) -> Contract:
+    """The contract with every output's true dtype and shape, where the model's own declaration leaves one open.
+
+    Declared shapes lie or say nothing, and the output's schema must stand before the first batch: so two made-up rows
+    (zeros, empty strings) are run where something is open. A model that cannot score those keeps what it declared.
+    """
+    if all(_is_settled(output) for output in contract.outputs):
+        return contract
+    rows = _fixed_batch(contract) or 2
+    try:
+        found = predictor.predict({part.tensor.name: _made_up(part.tensor, rows) for part in contract.inputs})
+    except RowsFailed:
+        found = {}
+    outputs = tuple(_settled(output, found.get(output.tensor.name)) for output in contract.outputs)
+    return msgspec.structs.replace(contract, outputs=outputs)
+
+
+def _is_settled(output: Output) -> bool:
+    shape = output.tensor.shape
+    return len(shape) > 1 and output.tensor.width is not None and shape[0] in (None, 1)
+
+
+def _made_up(spec: Any, rows: int) -> NDArray[Any]:
+    shape = (rows, *(size or 1 for size in spec.shape[1:]))
+    if spec.dtype == "string":
+        return np.full(shape, "", dtype=object)
+    return np.zeros(shape, dtype=spec.dtype)
+
+
+def _settled(output: Output, values: NDArray[Any] | None) -> Output:
+    spec = output.tensor
+    if values is None:
+        if spec.width is None:
+            raise InvalidModel(
+                f"output {shown(spec.name)} leaves its width open, and the model cannot score a row of zeros to show it",
+                "",
+                "export it with all axes but the first fixed",
+            )
+        return output
+    dtype = "string" if values.dtype.kind in "OUS" else str(values.dtype)
+    shape = (spec.shape[0], *values.shape[1:])
+    return msgspec.structs.replace(output, tensor=msgspec.structs.replace(spec, dtype=dtype, shape=shape))
+
+
+def _fixed_batch(contract: Contract) -> int | None:
+    return next((size for part in contract.inputs if (size := part.tensor.shape[0]) is not None), None)
+
+
+def _options(threads: int, *, external_folder: str) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # what it would print, its exceptions say
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if external_folder:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", external_folder)
+    return options

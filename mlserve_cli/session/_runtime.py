@@ -1,0 +1,86 @@
+"""ONNX Runtime, imported without its telemetry, and its exceptions in our words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# The Linux wheel writes a device id and an event database under the user's cache folder and holds an upload address;
+# switching that off after the import is too late (measured with 1.32).
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+from mlserve_cli.errors import InvalidModel, shown
+
+__all__ = ["FOREIGN", "RowsFailed", "ort", "refusing", "run_failures"]
+
+# Everything that a load or a run was seen to raise: ONNX Runtime's own classes, which share no base, and what its
+# binding lets through (a flipped bit gives UnicodeDecodeError, a ValueError; a lost file RuntimeError).
+FOREIGN: tuple[type[Exception], ...] = (
+    _state.DeviceReset,
+    _state.EPFail,
+    _state.EngineError,
+    _state.Fail,
+    _state.InvalidArgument,
+    _state.InvalidGraph,
+    _state.InvalidProtobuf,
+    _state.ModelLoadCanceled,
+    _state.ModelLoaded,
+    _state.ModelRequiresCompilation,
+    _state.NoModel,
+    _state.NoSuchFile,
+    _state.NotFound,
+    _state.NotImplemented,
+    _state.RuntimeException,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    MemoryError,
+)
+
+
+class RowsFailed(Exception):
+    """ONNX Runtime could not score a batch; which of its rows are to blame the caller finds by bisection.
+
+    No MlserveError: it never ends a command. Facts are positional, as everywhere.
+    """
+
+    def __init__(self, rows: int, detail: str) -> None:
+        super().__init__(rows, detail)
+        self.rows, self.detail = rows, detail
+
+    def __str__(self) -> str:
+        return f"the model failed on a batch of {self.rows} rows: {self.detail}"
+
+
+@contextmanager
+def refusing(path: str) -> Iterator[None]:
+    """While a model is loaded: whatever comes is the model's fault."""
+    try:
+        yield
+    except FOREIGN as error:
+        raise InvalidModel(
+            f"ONNX Runtime {ort.__version__} cannot load the model: {first_line(error)}",
+            shown(path, limit=400),
+            "export it for an older opset, or install a newer onnxruntime, if it is the version that is refused",
+        ) from error
+
+
+@contextmanager
+def run_failures(rows: int) -> Iterator[None]:
+    """While a batch of `rows` is run: whatever comes is some row's fault until bisection says otherwise."""
+    try:
+        yield
+    except FOREIGN as error:
+        raise RowsFailed(rows, first_line(error)) from error
+
+
+def first_line(error: Exception) -> str:
+    """What ONNX Runtime says without its status prefix, source paths and stack, cut to a line."""
+    text = str(error).strip() or type(error).__name__
+    line = text.splitlines()[0]
+    _, _, detail = line.rpartition(" : ") if line.startswith("[ONNXRuntimeError]") else ("", "", line)
+    return shown(detail or line, limit=300)
