@@ -63,18 +63,15 @@ def standing_at(out: Path, *, is_file: bool) -> Standing:
     with translated(out, "look at the output"):
         if is_file:
             return _standing_file(out)
-        if not os.path.lexists(out):
-            return Standing.NOTHING
-        if not out.is_dir():
-            return Standing.OTHER
-        names = set(os.listdir(out))
-        if not names:
+        if not os.path.lexists(out) or (out.is_dir() and not os.listdir(out)):
             return Standing.NOTHING
         return Standing.RUN if is_run_folder(out) else Standing.OTHER
 
 
 def is_run_folder(folder: Path) -> bool:
     """Whether a folder holds a manifest, `data/`, and no name that a run does not make. Raises OSError."""
+    if not folder.is_dir():
+        return False
     names = set(os.listdir(folder))
     if not {"manifest.json", "data"} <= names <= {"manifest.json", *_FOLDERS}:
         return False
