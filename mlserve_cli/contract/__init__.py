@@ -11,6 +11,7 @@ from mlserve_cli.contract._values import (
     ModelFacts,
     Output,
     TensorSpec,
+    Value,
     encode_canonical,
     sha256_of,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "ModelFacts",
     "Output",
     "TensorSpec",
+    "Value",
     "bind",
     "encode_canonical",
     "sha256_of",

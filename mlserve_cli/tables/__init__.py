@@ -1,0 +1,46 @@
+"""Tables in files: finding shards and looking into them, reading any rows as chunks, writing and merging parts."""
+
+from mlserve_cli.tables._find import find_files
+from mlserve_cli.tables._look import look_into
+from mlserve_cli.tables._merge import merge_parts, part_rows, part_schema, read_part
+from mlserve_cli.tables._names import os_path, text_of
+from mlserve_cli.tables._part import PartCompression, PartWriter, write_part
+from mlserve_cli.tables._read import check_unchanged, read_chunks
+from mlserve_cli.tables._values import (
+    Block,
+    Chunk,
+    Column,
+    Compression,
+    Dialect,
+    Format,
+    Found,
+    FoundFile,
+    Shard,
+    delimiter_named,
+)
+
+__all__ = [
+    "Block",
+    "Chunk",
+    "Column",
+    "Compression",
+    "Dialect",
+    "Format",
+    "Found",
+    "FoundFile",
+    "PartCompression",
+    "PartWriter",
+    "Shard",
+    "check_unchanged",
+    "delimiter_named",
+    "find_files",
+    "look_into",
+    "merge_parts",
+    "os_path",
+    "part_rows",
+    "part_schema",
+    "read_chunks",
+    "read_part",
+    "text_of",
+    "write_part",
+]
