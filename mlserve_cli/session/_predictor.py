@@ -141,7 +141,7 @@ def _settled(output: Output, values: NDArray[Any] | None) -> Output:
     if values is None:
         if spec.width is None:
             raise InvalidModel(
-                f"output {shown(spec.name)} leaves its width open, and the model cannot score a row of zeros to show it",
+                f"output {shown(spec.name)} leaves its width open, and the model cannot score zeros to show it",
                 "",
                 "export it with all axes but the first fixed",
             )

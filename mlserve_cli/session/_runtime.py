@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -80,7 +81,9 @@ def run_failures(rows: int) -> Iterator[None]:
 
 def first_line(error: Exception) -> str:
     """What ONNX Runtime says without its status prefix, source paths and stack, cut to a line."""
-    text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0]
-    _, _, detail = line.rpartition(" : ") if line.startswith("[ONNXRuntimeError]") else ("", "", line)
-    return shown(detail or line, limit=300)
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return shown(_PREFIXES.sub("", line) or line, limit=300)
+
+
+# "[ONNXRuntimeError] : 1 : FAIL : Load model failed:/src/graph.cc:46 void f(int, int) " before what a person can read
+_PREFIXES = re.compile(r"\A(\[ONNXRuntimeError\] : \d+ : \w+ : )?([\w ]*:)?(/\S+:\d+ .*?\) (const )?)?")
