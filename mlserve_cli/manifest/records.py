@@ -36,19 +36,19 @@ class Stages(Value, frozen=True):
 class Latencies(Value, frozen=True):
     """Batch latencies as a histogram over powers of two, eight buckets to a doubling: mergeable, exact to 5 %."""
 
-    counts: dict[int, int] = {}
+    counts: dict[str, int] = {}
 
     def __add__(self, other: Latencies) -> Latencies:
         keys = self.counts.keys() | other.counts.keys()
-        return Latencies({key: self.counts.get(key, 0) + other.counts.get(key, 0) for key in sorted(keys)})
+        return Latencies({key: self.counts.get(key, 0) + other.counts.get(key, 0) for key in sorted(keys, key=int)})
 
     def quantile_s(self, share: float) -> float:
         """The latency in seconds that `share` (0 to 1) of the batches did not exceed; 0 where there was no batch."""
         left = share * sum(self.counts.values())
-        for bucket in sorted(self.counts):
+        for bucket in sorted(self.counts, key=int):
             left -= self.counts[bucket]
             if left <= 0:
-                return float(2.0 ** ((bucket + 0.5) / BUCKETS_PER_DOUBLING)) / 1e6
+                return float(2.0 ** ((int(bucket) + 0.5) / BUCKETS_PER_DOUBLING)) / 1e6
         return 0.0
 
 
@@ -71,6 +71,7 @@ class TaskRecord(Value, frozen=True):
     started_at_s: float
     seconds: float
     peak_memory_bytes: int
+    reused: bool = False
     digest: str = ""
 
 

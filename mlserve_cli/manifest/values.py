@@ -34,8 +34,8 @@ class Run(Value, frozen=True):
     command: list[str]
     settings: dict[str, Setting]
     resumed_tasks: int
+    reused_tasks: int
     lost_workers: int
-    retried_tasks: int
 
 
 class ModelAccount(Value, frozen=True):

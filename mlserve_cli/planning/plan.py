@@ -36,6 +36,7 @@ class PlannedModel(Value, frozen=True):
     sha256: str
     family: str
     precision: str
+    external_files: tuple[str, ...]
     golden: PlannedGolden | None
 
     @property

@@ -57,7 +57,7 @@ class Clock:
     def result(self) -> tuple[Stages, Latencies]:
         """Both, as the record keeps them."""
         stages = {f"{stage}_s": round(self.seconds.get(stage, 0.0), 6) for stage in ("read", "features", "inference", "write")}
-        return Stages(**stages), Latencies(dict(sorted(self.latencies.items())))
+        return Stages(**stages), Latencies({str(bucket): count for bucket, count in sorted(self.latencies.items())})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +84,19 @@ class ScoredRows:
 def score_batches(
     chunk: features.Features,
     *,
-    faults: Faults,
     contract: Contract,
     predictor: Predictor,
     batch_rows: int,
     clock: Clock,
     mapper: Mapper = map,
 ) -> ScoredRows:
-    """Score a chunk's rows; those in `faults` hold their place and get no score.
+    """Score a chunk's rows; its bad ones hold their place and get no score.
 
     Raises DataError (65) where a batch fails as a whole though each of its rows passes.
     """
-    bad = np.zeros(chunk.rows, np.bool_)
-    bad[faults.rows] = True
+    buffers: features.Buffers | None = {} if mapper is map else None  # threads must not fill the same memory
     ranges = [(start, min(start + batch_rows, chunk.rows)) for start in range(0, chunk.rows, batch_rows)]
-    batches = list(mapper(lambda span: _score_batch(chunk, bad, span, predictor), ranges))
+    batches = list(mapper(lambda span: _score_batch(chunk, span, predictor, buffers), ranges))
     for batch in batches:
         clock.add_batch(fill_s=batch.fill_s, predict_s=batch.predict_s)
     kept = np.concatenate([np.empty(0, np.int64), *(batch.good for batch in batches)])
@@ -108,23 +106,25 @@ def score_batches(
         for batch in batches
         if len(batch.failed)
     ]
-    return _without_non_finite(ScoredRows(outputs, kept, Faults.together([faults, *failed])), contract)
+    return _without_non_finite(ScoredRows(outputs, kept, Faults.together([chunk.faults, *failed])), contract)
 
 
-def _score_batch(chunk: features.Features, bad: NDArray[np.bool_], span: Range, predictor: Predictor) -> _Batch:
+def _score_batch(
+    chunk: features.Features, span: Range, predictor: Predictor, buffers: features.Buffers | None
+) -> _Batch:
     start, stop = span
-    held = bad[start:stop]
+    held = chunk.bad[start:stop]
     good = np.flatnonzero(~held)
     none = np.empty(0, np.int64)
     if len(good) == 0:
         return _Batch(None, none, none, "", 0.0, 0.0)
     began = time.perf_counter()
-    tensors = features.batch_tensors(chunk, start, stop, held=held)
+    tensors = features.batch_tensors(chunk, start, stop, held=held, buffers=buffers)
     filled = time.perf_counter()
     try:
         outputs = predictor.predict(tensors)
     except RowsFailed as failure:
-        return _rescued(chunk, held, span, predictor, message=str(failure))
+        return _rescued(chunk, held, span, predictor, message=failure.detail)
     done = time.perf_counter()
     if len(good) < stop - start:
         outputs = {name: values[good] for name, values in outputs.items()}
@@ -156,9 +156,7 @@ def _rescued(chunk: features.Features, held: NDArray[np.bool_], span: Range, pre
 
 def _without_non_finite(scored: ScoredRows, contract: Contract) -> ScoredRows:
     """Rows whose score is NaN or infinite become bad rows, unless they are meant."""
-    if contract.nan_scores == "allow" or len(scored.kept) == 0:
-        return scored
-    found = features.not_finite(contract, scored.outputs)
+    found = features.bad_scores(contract, scored.outputs) if len(scored.kept) else Faults.none()
     if len(found) == 0:
         return scored
     fine = np.ones(len(scored.kept), np.bool_)

@@ -9,6 +9,8 @@ import os
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from mlserve_cli import features, tables
 from mlserve_cli.errors import InvalidModel, shown
@@ -26,16 +28,16 @@ def check_golden_rows(plan: Plan, predictor: Predictor) -> None:
     if golden is None:
         return
     path = os.path.join(plan.model.path, golden.file)
-    rows = tables.read_part(path, format="parquet", sha256=golden.sha256)
+    rows = tables.read_part(path)
     contract = msgspec.structs.replace(plan.contract, rename={}, nan_scores="allow")
     chunk = features.convert(rows, contract)
     scored = score_batches(
-        chunk, faults=chunk.faults, contract=contract, predictor=predictor, batch_rows=plan.batch_rows, clock=Clock()
+        chunk, contract=contract, predictor=predictor, batch_rows=plan.batch_rows, clock=Clock()
     )
     if len(scored.kept) != rows.num_rows:
         row = int(scored.faults.rows[0])
         raise InvalidModel(f"golden row {row} cannot be scored", path, "package the model anew with rows that it takes")
-    found = features.output_table(contract, scored.outputs, rows=rows.num_rows)
+    found = features.output_table(contract, scored.outputs)
     for column, expected in golden.columns.items():
         if expected not in rows.column_names:
             continue
@@ -50,8 +52,5 @@ def check_golden_rows(plan: Plan, predictor: Predictor) -> None:
             )
 
 
-def _floats(table: object, column: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    import pyarrow as pa
-
-    assert isinstance(table, pa.Table)
+def _floats(table: pa.Table, column: str) -> NDArray[np.float64]:
     return np.asarray(table[column].cast(pa.float64()).to_numpy())

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import msgspec
-
 from mlserve_cli import features, tables
 from mlserve_cli.contract import Contract, bind
-from mlserve_cli.errors import InvalidModel, MissingColumn, UnsafeInput, UsageError, shown
+from mlserve_cli.errors import InvalidModel, MissingColumn, UsageError, shown
 from mlserve_cli.planning import (
     PLAN_FORMAT,
     Estimate,
@@ -23,10 +21,12 @@ from mlserve_cli.planning import (
     split,
 )
 from mlserve_cli.planning.sizing import COPIES_OF_A_MODEL, PROCESS_BYTES, bytes_per_text
+from mlserve_cli.scoring.carried import common_schema, encode_schema
 from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
-from mlserve_cli.tables import Dialect, Shard
+from mlserve_cli.session import Predictor, check_supported, open_predictor, settle
+from mlserve_cli.tables import Shard
 
 # Rows under which starting workers costs more than they save (some 0.4 s), by what a row costs.
 IN_PROCESS_ROWS = {"trees": 100_000, "network": 400_000, "other": 100_000, "linear": 1_000_000}
@@ -45,27 +45,26 @@ class Layout:
     estimate: Estimate
 
 
-def make_plan(request: ScoreRequest, model: ResolvedModel, *, observer: Observer) -> Plan:
-    """Everything on which the run's bytes depend, frozen.
+def make_plan(request: ScoreRequest, model: ResolvedModel, *, observer: Observer) -> tuple[Plan, Predictor]:
+    """Everything on which the run's bytes depend, frozen; and the session that the model was looked at with.
 
     Raises what a shard's footer, header line or columns deserve (65, 66), and InvalidModel (78) where the model's
     inputs have no names.
     """
     shards = _look_into_all(request, observer=observer)
-    contract = _bind(request, model, shards)
+    contract, predictor = _open(request, model, shards)
     for shard in shards:
-        _check_shard(shard, contract, request)
+        columns = [(column.name, column.type) for column in shard.columns]
+        features.check_types(contract, columns, file=shard.name)
     carried = _carried_columns(request, contract, shards)
-    schema = tables.common_schema(shards, carried)
     _refuse_name_clashes(contract, carried, request)
     batch_rows = _batch_rows(request, model, contract)
-    used = {*map(contract.file_column, contract.columns), *carried}
-    return Plan(
+    plan = Plan(
         format=PLAN_FORMAT,
         model=model.planned(contract),
         contract=contract,
         dialect=request.dialect,
-        inputs=tuple(_only_used(shard, used) for shard in shards),
+        inputs=shards,
         tasks=split(shards, family=model.facts.family, batch_rows=batch_rows, limit=request.limit),
         batch_rows=batch_rows,
         predictor="onnxruntime",
@@ -76,9 +75,10 @@ def make_plan(request: ScoreRequest, model: ResolvedModel, *, observer: Observer
             row_group_rows=ROW_GROUP_ROWS,
             id_column=request.id_column,
             carried=carried,
-            carried_schema=tables.encode_schema(schema),
+            carried_schema=encode_schema(common_schema(shards, carried)),
         ),
     )
+    return plan, predictor
 
 
 def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:
@@ -88,21 +88,26 @@ def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:
     """
     cores = usable_cores()
     in_process = request.task_timeout is None and (request.workers == 1 or (request.workers is None and _is_small(plan)))
+    lanes = min((1 if in_process else cores) if request.workers is None else request.workers, max(len(plan.tasks), 1))
     limits = [limit for limit in (request.memory_limit, memory_limit_bytes()) if limit is not None]
-    columns = [column for shard in plan.inputs[:1] for column in shard.columns]
-    need = Need(
-        fixed_bytes=PROCESS_BYTES + COPIES_OF_A_MODEL * model_bytes,
-        row_bytes=row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs),
-    )
     estimate = fit_workers(
-        need,
-        wanted=1 if in_process else min(request.workers or cores, max(len(plan.tasks), 1)),
+        _need(plan, model_bytes=model_bytes),
+        wanted=lanes,
         batch_rows=plan.batch_rows,
         limit_bytes=min(limits, default=None),
         in_process=in_process,
     )
     threads = request.threads_per_worker or (cores if in_process and request.workers is None else 1)
     return Layout(estimate.workers, in_process, threads, estimate.chunk_rows, estimate)
+
+
+def _need(plan: Plan, *, model_bytes: int) -> Need:
+    used = {*map(plan.contract.file_column, plan.contract.columns), *plan.output.carried}
+    columns = [column for shard in plan.inputs[:1] for column in shard.columns if column.name in used]
+    return Need(
+        fixed_bytes=PROCESS_BYTES + COPIES_OF_A_MODEL * model_bytes,
+        row_bytes=row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs),
+    )
 
 
 def _look_into_all(request: ScoreRequest, *, observer: Observer) -> tuple[Shard, ...]:
@@ -122,8 +127,9 @@ def _look_into_all(request: ScoreRequest, *, observer: Observer) -> tuple[Shard,
             pool.shutdown(cancel_futures=True)
 
 
-def _bind(request: ScoreRequest, model: ResolvedModel, shards: Sequence[Shard]) -> Contract:
-    return bind(
+def _open(request: ScoreRequest, model: ResolvedModel, shards: Sequence[Shard]) -> tuple[Contract, Predictor]:
+    """The contract with every output's true shape, and a session: what cannot be run is refused before any shard is."""
+    contract = bind(
         model.facts,
         model.package.declared,
         features=request.features,
@@ -136,19 +142,16 @@ def _bind(request: ScoreRequest, model: ResolvedModel, shards: Sequence[Shard]) 
         output_columns=dict(request.output_columns),
         file_columns=tuple(column.name for column in shards[0].columns) if shards else None,
     )
-
-
-def _check_shard(shard: Shard, contract: Contract, request: ScoreRequest) -> None:
-    """Every shard's columns can feed the model, and a Hive key hides no column."""
-    names = [column.name for column in shard.columns]
-    for key, _ in shard.hive:
-        if names.count(key) > 1:
-            raise UnsafeInput(
-                f"{shown(key)} is a key of the folder's name and a column of the file",
-                shown(shard.name, limit=400),
-                "rename the folder, or name the file itself as --input",
-            )
-    features.check_types(contract, [(column.name, column.type) for column in shard.columns], file=shard.name)
+    external = model.package.external_files
+    check_supported(model.facts, contract, allowed_external=external)
+    predictor = open_predictor(
+        model.package.model_path,
+        sha256=model.facts.sha256,
+        contract=contract,
+        threads=1,
+        allowed_external=external,
+    )
+    return settle(contract, predictor=predictor), predictor
 
 
 def _carried_columns(request: ScoreRequest, contract: Contract, shards: Sequence[Shard]) -> tuple[str, ...]:
@@ -194,8 +197,3 @@ def _batch_rows(request: ScoreRequest, model: ResolvedModel, contract: Contract)
 def _is_small(plan: Plan) -> bool:
     rows = IN_PROCESS_ROWS.get(plan.model.family, IN_PROCESS_ROWS["other"])
     return plan.rows < rows and sum(shard.size_bytes for shard in plan.inputs) < IN_PROCESS_BYTES
-
-
-def _only_used(shard: Shard, used: set[str]) -> Shard:
-    """The shard without the columns that the run never reads: 10,000 of them would make a plan of megabytes."""
-    return msgspec.structs.replace(shard, columns=tuple(column for column in shard.columns if column.name in used))

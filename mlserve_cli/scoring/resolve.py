@@ -29,6 +29,7 @@ class ResolvedModel:
             sha256=self.facts.sha256,
             family=self.facts.family,
             precision=self.facts.precision,
+            external_files=tuple(sorted(self.package.external_files)),
             golden=self._golden(contract),
         )
 
@@ -51,7 +52,7 @@ def resolve(model: str) -> ResolvedModel:
     Raises InputMissing (66) where nothing stands, InvalidModel (78) where it cannot be trusted or run.
     """
     package = open_package(model)
-    facts = read_facts(package.model_path, allowed_external=package.external_files)
+    facts = read_facts(package.model_path)
     if facts.sha256 != package.model_sha256:
         raise InvalidModel("the model changed while it was opened", shown(package.model_path, limit=400), "run it again")
     return ResolvedModel(package, facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 import traceback
@@ -16,8 +15,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 import pyarrow as pa
 
-from mlserve_cli import features, storage, tables
-from mlserve_cli.contract import Faults
+from mlserve_cli import storage, tables
 from mlserve_cli.errors import IOFailed, MlserveError, shown
 from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord, encode_sealed
 from mlserve_cli.planning import Plan, Task
@@ -25,12 +23,11 @@ from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quara
 from mlserve_cli.scoring.batches import Clock, score_batches
 from mlserve_cli.scoring.golden import check_golden_rows
 from mlserve_cli.scoring.machine import process_peak_bytes
-from mlserve_cli.scoring.rows import output_rows, output_schema, shown_name
+from mlserve_cli.scoring.rows import convert_chunk, metadata_of, output_rows, output_schema
 from mlserve_cli.session import Predictor, open_predictor
 from mlserve_cli.tables import Chunk
 
 T = TypeVar("T")
-MODEL_KEY, WORK_KEY = "mlserve.model", "mlserve.work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +82,37 @@ class _Work:
 
     plan: Plan
     plan_id: str
-    work_id: str
+    metadata: dict[str, str]
     predictor: Predictor
 
 
-@functools.lru_cache(maxsize=1)
-def _opened(staging: str) -> _Work:
-    plan = load_plan(Path(staging))
-    predictor = open_predictor(plan.model.model_path, sha256=plan.model.sha256, contract=plan.contract, threads=1)
+_works: dict[str, _Work] = {}  # of this process, by staging: one entry, for as long as the process works for one run
+
+
+def take_work(staging: str, plan: Plan, predictor: Predictor) -> None:
+    """Make this process ready for jobs of a staging: with a session that has proved itself on the golden rows."""
     check_golden_rows(plan, predictor)
-    return _Work(plan, plan.id, plan.work_id, predictor)
+    _works.clear()
+    _works[staging] = _Work(plan, plan.id, metadata_of(plan), predictor)
+
+
+def _opened(staging: str) -> _Work:
+    if staging not in _works:
+        plan = load_plan(Path(staging))
+        take_work(staging, plan, open_model(plan))
+    return _works[staging]
+
+
+def open_model(plan: Plan) -> Predictor:
+    """A session on the plan's model, one thread: the batches of several threads share it."""
+    model = plan.model
+    return open_predictor(
+        model.model_path,
+        sha256=model.sha256,
+        contract=plan.contract,
+        threads=1,
+        allowed_external=frozenset(model.external_files),
+    )
 
 
 def _score_task(job: Job, work: _Work) -> TaskRecord:
@@ -115,7 +133,7 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
         rows_out=rows_out,
         rows_quarantined=set_aside.num_rows,
         part=part,
-        quarantine=_publish_quarantine(staging, task, plan, set_aside),
+        quarantine=_publish_quarantine(staging, task, work, set_aside),
         reasons=reasons_of(set_aside),
         coerced=tally.coerced,
         stages=stages,
@@ -146,13 +164,13 @@ def _write_part(file: BinaryIO, job: Job, work: _Work, task: Task, tally: _Tally
     plan = work.plan
     with ExitStack() as stack:
         writer = stack.enter_context(
-            tables.open_part(
+            tables.PartWriter(
                 file,
                 schema=output_schema(plan),
                 format=plan.output.format,
                 compression=plan.output.compression,
                 row_group_rows=plan.output.row_group_rows,
-                metadata={MODEL_KEY: plan.model.digest, WORK_KEY: work.work_id},
+                metadata=work.metadata,
             )
         )
         pool = stack.enter_context(ThreadPoolExecutor(job.threads)) if job.threads > 1 else None
@@ -171,12 +189,11 @@ def _scored(
     for chunk in _timed_chunks(job, plan, task, tally.clock):
         tally.rows_in += chunk.table.num_rows
         with tally.clock.timing("features"):
-            converted = features.convert(chunk.table, plan.contract)
+            converted = convert_chunk(chunk, plan, shard=shard)
         for column, count in converted.coerced.items():
             tally.coerced[column] = tally.coerced.get(column, 0) + count
         scored = score_batches(
             converted,
-            faults=Faults.together([chunk.faults, converted.faults]),
             contract=plan.contract,
             predictor=work.predictor,
             batch_rows=plan.batch_rows,
@@ -210,23 +227,23 @@ def _timed_chunks(job: Job, plan: Plan, task: Task, clock: Clock) -> Iterator[Ch
 
 def _set_aside(faults: Faults, chunk: Chunk, plan: Plan, *, file: str) -> pa.Table:
     ids = chunk.table.select([plan.output.id_column]) if plan.output.id_column is not None else None
-    return quarantine_table(faults, file=shown_name(file), start_row=chunk.start_row, ids=ids)
+    return quarantine_table(faults, file=file, start_row=chunk.start_row, ids=ids)
 
 
 def _publish_quarantine(
-    staging: storage.Staging, task: Task, plan: Plan, set_aside: pa.Table
+    staging: storage.Staging, task: Task, work: _Work, set_aside: pa.Table
 ) -> storage.FileRecord | None:
     if set_aside.num_rows == 0:
         return None
 
     def write(file: BinaryIO) -> None:
-        with tables.open_part(
+        with tables.PartWriter(
             file,
             schema=set_aside.schema,
             format="parquet",
             compression="zstd",
-            row_group_rows=plan.output.row_group_rows,
-            metadata={MODEL_KEY: plan.model.digest},
+            row_group_rows=work.plan.output.row_group_rows,
+            metadata=work.metadata,
         ) as writer:
             writer.write(set_aside)
 

@@ -2,7 +2,7 @@
 
 from mlserve_cli.session._facts import read_facts
 from mlserve_cli.session._predictor import OnnxPredictor, Predictor, Tensors, open_predictor, settle
-from mlserve_cli.session._runtime import RowsFailed
+from mlserve_cli.session._runtime import RowsFailed, runtime_version
 from mlserve_cli.session._support import check_supported
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "check_supported",
     "open_predictor",
     "read_facts",
+    "runtime_version",
     "settle",
 ]

@@ -79,6 +79,11 @@ def run_failures(rows: int) -> Iterator[None]:
         raise RowsFailed(rows, first_line(error)) from error
 
 
+def runtime_version() -> str:
+    """ONNX Runtime's version."""
+    return str(ort.__version__)
+
+
 def first_line(error: Exception) -> str:
     """What ONNX Runtime says without its status prefix, source paths and stack, cut to a line."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,49 @@
+"""Batch scoring that proves what it did: every command of `mlserve` is one function here, under the same name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlserve_cli._version import __version__
+
+if TYPE_CHECKING:
+    from mlserve_cli.manifest import Manifest
+    from mlserve_cli.scoring import (
+        Preview,
+        Replayed,
+        RunResult,
+        ScoreRequest,
+        Verified,
+        inspect,
+        preview,
+        replay,
+        score,
+        verify,
+    )
+    from mlserve_cli.tables import Dialect
+
+__all__ = [
+    "Dialect",
+    "Manifest",
+    "Preview",
+    "Replayed",
+    "RunResult",
+    "ScoreRequest",
+    "Verified",
+    "__version__",
+    "inspect",
+    "preview",
+    "replay",
+    "score",
+    "verify",
+]
+_HOMES = {"Dialect": "tables", "Manifest": "manifest"}
+
+
+def __getattr__(name: str) -> object:
+    """Loaded when first asked for: pyarrow and ONNX Runtime take a fifth of a second that `--help` must not cost."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'scoring')}"), name)

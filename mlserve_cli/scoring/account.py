@@ -1,0 +1,222 @@
+"""The account of a run: every row of every input, found again in the records, and put into the manifest."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pyarrow as pa
+
+from mlserve_cli._version import __version__
+from mlserve_cli.errors import MlserveError
+from mlserve_cli.manifest import (
+    MANIFEST_FORMAT,
+    Environment,
+    InputAccount,
+    Latencies,
+    Manifest,
+    ModelAccount,
+    OutputFile,
+    Rows,
+    Run,
+    Stages,
+    TaskRecord,
+    Throughput,
+    WorkerAccount,
+)
+from mlserve_cli.planning import Plan
+from mlserve_cli.scoring.machine import cpu_model
+from mlserve_cli.scoring.plan import Layout
+from mlserve_cli.scoring.request import ScoreRequest
+from mlserve_cli.scoring.resolve import ResolvedModel
+from mlserve_cli.session import runtime_version
+
+QUARANTINED_EXIT_CODE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a manifest is made from."""
+
+    plan: Plan
+    plan_id: str
+    request: ScoreRequest
+    model: ResolvedModel
+    layout: Layout
+    records: Mapping[int, TaskRecord]
+    started_at_s: float
+    finished_at_s: float
+    seconds: float
+    resumed_tasks: int
+    reused_tasks: int
+    lost_workers: int
+    peak_memory_bytes: int
+    expected_seconds: float | None
+
+
+def account(facts: Facts, *, files: Sequence[OutputFile] | None) -> Manifest:
+    """The manifest of a run whose every task has its record; `files` where the parts were joined into other files.
+
+    Raises MlserveError (1) where the sums do not hold: that is a bug, and nothing may be committed then.
+    """
+    records = [facts.records[task.id] for task in facts.plan.tasks]
+    _prove_conservation(facts.plan, records)
+    rows = _rows(records)
+    return Manifest(
+        format=MANIFEST_FORMAT,
+        run=_run(facts, rows),
+        model=_model(facts.model, facts.plan),
+        inputs=_inputs(facts.plan, records),
+        outputs=tuple(_parts(facts.plan, records) if files is None else files),
+        rows=rows,
+        throughput=_throughput(facts, records),
+        environment=environment(threads=facts.layout.threads_per_worker),
+        plan=facts.plan,
+    )
+
+
+def environment(*, threads: int) -> Environment:
+    """The libraries and the machine as they are here and now."""
+    cpu, flags = cpu_model()
+    system = os.uname()
+    return Environment(
+        mlserve=__version__,
+        python=sys.version.split()[0],
+        onnxruntime=runtime_version(),
+        pyarrow=pa.__version__,
+        numpy=np.__version__,
+        cpu=cpu,
+        cpu_flags=flags,
+        platform=f"{system.sysname} {system.release} {system.machine}",
+        threads_per_worker=threads,
+        provider="cpu",
+    )
+
+
+def _prove_conservation(plan: Plan, records: Sequence[TaskRecord]) -> None:
+    for task, record in zip(plan.tasks, records, strict=True):
+        if not task.rows == record.rows_in == record.rows_out + record.rows_quarantined:
+            raise MlserveError(
+                f"task {task.id} planned {task.rows} rows, read {record.rows_in}, wrote {record.rows_out} "
+                f"and set {record.rows_quarantined} aside",
+                plan.inputs[task.shard].name,
+                "nothing was committed",
+            )
+
+
+def _run(facts: Facts, rows: Rows) -> Run:
+    allowed = facts.request.allowed_errors(rows.rows_in)
+    return Run(
+        id=facts.plan_id,
+        status="complete with rows in quarantine" if rows.rows_quarantined else "complete",
+        exit_code=QUARANTINED_EXIT_CODE if rows.rows_quarantined and allowed is None else 0,
+        started_at=_iso(facts.started_at_s),
+        finished_at=_iso(facts.finished_at_s),
+        seconds=round(facts.seconds, 6),
+        command=list(facts.request.command),
+        settings=dict(facts.request.settings),
+        resumed_tasks=facts.resumed_tasks,
+        reused_tasks=facts.reused_tasks,
+        lost_workers=facts.lost_workers,
+    )
+
+
+def _model(model: ResolvedModel, plan: Plan) -> ModelAccount:
+    facts = model.facts
+    return ModelAccount(
+        name=plan.model.name,
+        version=plan.model.version,
+        digest=plan.model.digest,
+        sha256=plan.model.sha256,
+        size_bytes=facts.size_bytes,
+        precision=facts.precision,
+        family=facts.family,
+        opsets=facts.opsets,
+        producer=facts.producer,
+        inputs=facts.inputs,
+        outputs=facts.outputs,
+        golden_rows="passed" if plan.model.golden else "none",
+    )
+
+
+def _inputs(plan: Plan, records: Sequence[TaskRecord]) -> tuple[InputAccount, ...]:
+    rows_in, rows_out, aside = Counter[int](), Counter[int](), Counter[int]()
+    for task, record in zip(plan.tasks, records, strict=True):
+        rows_in[task.shard] += record.rows_in
+        rows_out[task.shard] += record.rows_out
+        aside[task.shard] += record.rows_quarantined
+    return tuple(
+        InputAccount(shard.name, shard.path, rows_in[shard.index], rows_out[shard.index], aside[shard.index])
+        for shard in plan.inputs
+    )
+
+
+def _parts(plan: Plan, records: Sequence[TaskRecord]) -> list[OutputFile]:
+    files = []
+    for record in records:
+        part, aside = record.part, record.quarantine
+        files.append(
+            OutputFile(f"data/{part.name}", "data", record.task, record.rows_out, part.size_bytes, part.sha256)
+        )
+        if aside is not None:
+            path = f"quarantine/{aside.name}"
+            files.append(
+                OutputFile(path, "quarantine", record.task, record.rows_quarantined, aside.size_bytes, aside.sha256)
+            )
+    return files
+
+
+def _rows(records: Sequence[TaskRecord]) -> Rows:
+    reasons: Counter[str] = sum((Counter(record.reasons) for record in records), Counter())
+    coerced: Counter[str] = sum((Counter(record.coerced) for record in records), Counter())
+    return Rows(
+        rows_in=sum(record.rows_in for record in records),
+        rows_out=sum(record.rows_out for record in records),
+        rows_quarantined=sum(record.rows_quarantined for record in records),
+        reasons=dict(sorted(reasons.items())),
+        coerced=dict(sorted(coerced.items())),
+    )
+
+
+def _throughput(facts: Facts, records: Sequence[TaskRecord]) -> Throughput:
+    rows = sum(record.rows_in for record in records)
+    stages = reduce(add, (record.stages for record in records), Stages())
+    latencies = reduce(add, (record.latencies for record in records), Latencies())
+    seconds = {name: getattr(stages, f"{name}_s") for name in ("read", "features", "inference", "write")}
+    return Throughput(
+        rows_per_s=round(rows / max(facts.seconds, 1e-9), 1),
+        stages=stages,
+        stage_rows_per_s={name: round(rows / spent, 1) for name, spent in seconds.items() if spent > 0},
+        batch_p50_s=latencies.quantile_s(0.50),
+        batch_p95_s=latencies.quantile_s(0.95),
+        batch_p99_s=latencies.quantile_s(0.99),
+        workers=_workers(facts, records),
+        peak_memory_bytes=facts.peak_memory_bytes,
+        estimated_seconds=facts.expected_seconds,
+        estimated_peak_memory_bytes=facts.layout.estimate.peak_memory_bytes,
+    )
+
+
+def _workers(facts: Facts, records: Sequence[TaskRecord]) -> tuple[WorkerAccount, ...]:
+    """Who did what in this attempt; the tasks of an earlier one ran at another time, so their share would mean nothing."""
+    mine = [record for record in records if record.started_at_s >= facts.started_at_s]
+    span = max((r.started_at_s + r.seconds for r in mine), default=0) - min((r.started_at_s for r in mine), default=0)
+    found = []
+    for pid in sorted({record.worker for record in mine}):
+        done = [record for record in mine if record.worker == pid]
+        busy = sum(record.seconds for record in done) / max(span, 1e-9)
+        found.append(WorkerAccount(pid, len(done), round(min(busy, 1.0), 4), max(r.peak_memory_bytes for r in done)))
+    return tuple(found)
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+

@@ -1,0 +1,87 @@
+"""Looks at a model, a run or data without running anything: what it is, and what would be fed to what."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlserve_cli import tables
+from mlserve_cli.contract import Contract, bind
+from mlserve_cli.errors import InputMissing, InvalidModel, shown
+from mlserve_cli.manifest import Manifest, read_manifest
+from mlserve_cli.scoring.resolve import ResolvedModel, resolve
+from mlserve_cli.scoring.verify import MANIFEST_SUFFIX
+from mlserve_cli.tables import Dialect, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedModel:
+    """A model, and its contract where its columns have names (`unbound` says why not, where they have none)."""
+
+    model: ResolvedModel
+    contract: Contract | None
+    unbound: str
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedData:
+    """The shards of a file, folder or glob, in the order in which a run would read them."""
+
+    shards: tuple[Shard, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all shards."""
+        return sum(shard.rows for shard in self.shards)
+
+
+Inspected = InspectedModel | InspectedData | Manifest
+
+
+def inspect(
+    target: str,
+    *,
+    features: Sequence[str] = (),
+    rename: Mapping[str, str] | None = None,
+    dialect: Dialect = tables.Dialect(),
+) -> Inspected:
+    """What stands at TARGET: a model (file or package), a finished run, or data.
+
+    Raises InputMissing (66) where nothing stands, and what the thing deserves where it cannot be read.
+    """
+    path = Path(target)
+    if not path.exists() and not any(character in target for character in "*?["):
+        raise InputMissing(f"{shown(target, limit=400)} does not exist", "", "name a model, a run or data")
+    if path.name.endswith(MANIFEST_SUFFIX) or path.name == "manifest.json":
+        return read_manifest(path)
+    if (path / "manifest.json").is_file():
+        return read_manifest(path / "manifest.json")
+    if path.suffix == ".onnx" or (path / "package.toml").is_file():
+        return _model(target, features, rename or {})
+    found = tables.find_files((target,), output=None)
+    shards = (tables.look_into(file, index=i, dialect=dialect, input_format=None) for i, file in enumerate(found.files))
+    return InspectedData(tuple(shards), found.skipped)
+
+
+def _model(target: str, features: Sequence[str], rename: Mapping[str, str]) -> InspectedModel:
+    model = resolve(os.fspath(target))
+    try:
+        contract = bind(
+            model.facts,
+            model.package.declared,
+            features=tuple(features),
+            rename=dict(rename),
+            nulls=None,
+            nan_scores="bad",
+            schema_mode="strict",
+            threshold=None,
+            labels=True,
+            output_columns={},
+            file_columns=None,
+        )
+    except InvalidModel as error:
+        return InspectedModel(model, None, f"{error.what}; {error.hint}")
+    return InspectedModel(model, contract, "")

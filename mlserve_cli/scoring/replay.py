@@ -1,0 +1,157 @@
+"""Runs a finished run's plan again and compares what comes out with what came out then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from mlserve_cli import engines, storage, tables
+from mlserve_cli.contract import encode_canonical
+from mlserve_cli.errors import InvalidModel, RunMismatch, shown
+from mlserve_cli.manifest import Environment, Manifest, TaskRecord, read_manifest
+from mlserve_cli.planning import Plan
+from mlserve_cli.scoring import single_file
+from mlserve_cli.scoring.account import environment
+from mlserve_cli.scoring.plan import lay_out
+from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
+from mlserve_cli.scoring.resolve import ResolvedModel, resolve
+from mlserve_cli.scoring.task import Job, TaskFailure, run_job
+from mlserve_cli.scoring.verify import check_files, manifest_path_of
+
+# What two machines' float32 arithmetic may differ by, where the libraries or the processor are not the same.
+TOLERANCE = 1e-5
+WHAT_DECIDES = ("onnxruntime", "pyarrow", "numpy", "cpu", "cpu_flags")
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The comparison. `identical`: every file to the byte; else `largest_difference` over all scores (absolute).
+
+    `differs` names what of the environment is not as it was then.
+    """
+
+    manifest: Manifest
+    files: int
+    identical: bool
+    largest_difference: float
+    differs: tuple[str, ...]
+
+
+def replay(run: str, *, workers: int | None = None, observer: Observer = SILENT) -> Replayed:
+    """Score the run's plan again, into a folder that is thrown away.
+
+    Raises InvalidModel (78) where the model is another, InputChanged (75) or InputMissing (66) where an input is, and
+    RunMismatch (65) where the output is not the same: to the byte here, within 1e-5 in another environment.
+    """
+    path = manifest_path_of(run)
+    manifest = read_manifest(path)
+    check_files(manifest, path.parent)
+    plan = manifest.plan
+    model = _same_model(plan)
+    for shard in plan.inputs:
+        tables.check_unchanged(shard)
+    with storage.scratch(encode_canonical(plan)) as staging:
+        records = _score_again(plan, model, staging, workers=workers, observer=observer)
+        return _compare(manifest, path, list(_files(plan, records, staging, path)))
+
+
+def _same_model(plan: Plan) -> ResolvedModel:
+    model = resolve(plan.model.path)
+    if model.package.digest != plan.model.digest:
+        raise InvalidModel(
+            f"the model is another one now: {model.package.digest}, the run was made by {plan.model.digest}",
+            shown(plan.model.path, limit=400),
+            "put back the version that made the run",
+        )
+    return model
+
+
+def _score_again(
+    plan: Plan, model: ResolvedModel, staging: storage.Staging, *, workers: int | None, observer: Observer
+) -> list[TaskRecord]:
+    request = ScoreRequest(model=plan.model.path, inputs=(), output="", workers=workers)
+    layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
+    observer.planned(plan, layout.estimate)
+    observer.stage("scoring")
+    jobs = [
+        Job(str(staging.root), task.id, task.rows, layout.chunk_rows, layout.threads_per_worker) for task in plan.tasks
+    ]
+    engine = engines.InProcess() if layout.in_process else engines.Processes(layout.workers)
+    records: dict[int, TaskRecord] = {}
+    with engine:
+        for event in engine.run(jobs, run_job, standing=lambda job: None):
+            match event:
+                case engines.Finished(result=TaskRecord() as record):
+                    records[record.task] = record
+                    observer.finished(record, resumed=False)
+                case engines.Finished(result=TaskFailure() as failure):
+                    failure.error.add_note(failure.trace)
+                    raise failure.error
+                case engines.Died(detail=detail, given_up=True):
+                    raise RunMismatch(f"a task that was scored then kills its worker now: {detail}")
+                case _:
+                    observer.lost("a worker died")
+    return [records[task.id] for task in plan.tasks]
+
+
+def _files(
+    plan: Plan, records: list[TaskRecord], staging: storage.Staging, manifest_path: Path
+) -> Iterator[tuple[Path, str]]:
+    """The files that the run would consist of now, with their digests, in the manifest's order."""
+    if manifest_path.name != "manifest.json":
+        out = manifest_path.with_name(manifest_path.name.removesuffix(".manifest.json"))
+        for file in single_file.merge(plan, staging, out):
+            yield staging.payload / file.path, file.sha256
+        return
+    for record in records:
+        yield staging.data / record.part.name, record.part.sha256
+        if record.quarantine is not None:
+            yield staging.quarantine / record.quarantine.name, record.quarantine.sha256
+
+
+def _compare(manifest: Manifest, path: Path, found: list[tuple[Path, str]]) -> Replayed:
+    if len(found) != len(manifest.outputs):
+        raise RunMismatch(f"{len(found)} files now, {len(manifest.outputs)} then", str(path), "look at the quarantine")
+    differs = _differs(manifest.environment)
+    unlike = [(new, old) for (new, digest), old in zip(found, manifest.outputs, strict=True) if digest != old.sha256]
+    largest = max((_distance(new, path.parent / old.path) for new, old in unlike), default=0.0)
+    if unlike and not differs:
+        raise RunMismatch(
+            f"{len(unlike)} of {len(found)} files differ, the scores by up to {largest:.3g}",
+            shown(str(path.parent / unlike[0][1].path), limit=400),
+            "same model, same inputs, same environment: please report it",
+        )
+    if not largest <= TOLERANCE:
+        raise RunMismatch(
+            f"scores differ by up to {largest:.3g}, more than {TOLERANCE:g}",
+            f"the environment differs in {', '.join(differs)}",
+            "score it again where it was scored, or compare the quality of both",
+        )
+    return Replayed(manifest, len(found), not unlike, largest, differs)
+
+
+def _differs(then: Environment) -> tuple[str, ...]:
+    now = environment(threads=then.threads_per_worker)
+    return tuple(name for name in WHAT_DECIDES if getattr(then, name) != getattr(now, name))
+
+
+def _distance(new: Path, old: Path) -> float:
+    """The largest difference of any score of two files; infinite where anything else differs."""
+    one, other = tables.read_part(str(new)), tables.read_part(str(old))
+    if one.num_rows != other.num_rows or one.column_names != other.column_names:
+        return float("inf")
+    return max((_column_distance(one[name], other[name]) for name in one.column_names), default=0.0)
+
+
+def _column_distance(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
+    if one.equals(other):
+        return 0.0
+    try:
+        left, right = (np.asarray(column.cast(pa.float64()).to_numpy(), np.float64) for column in (one, other))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # text or lists that are not the same
+        return float("inf")
+    return float(np.max(np.abs(left - right))) if len(left) else 0.0

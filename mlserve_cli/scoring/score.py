@@ -1,0 +1,66 @@
+"""Score every shard that a request names and commit them as one run, or leave nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlserve_cli.manifest import Manifest
+from mlserve_cli.planning import Estimate, Plan
+from mlserve_cli.scoring.estimate import expected_seconds
+from mlserve_cli.scoring.plan import Layout, lay_out, make_plan
+from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
+from mlserve_cli.scoring.resolve import ResolvedModel, resolve
+from mlserve_cli.scoring.run import hold_output, open_run, run_tasks
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A finished run: its manifest, and where it stands. `already` where it stood before this call."""
+
+    manifest: Manifest
+    output: Path
+    manifest_path: Path
+    already: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where rows are in quarantine and no `--max-errors` allowed them."""
+        return self.manifest.run.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would do: the plan, how this machine would carry it out, and what that is expected to take."""
+
+    plan: Plan
+    model: ResolvedModel
+    layout: Layout
+    estimate: Estimate
+    expected_seconds: float
+
+
+def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
+    """Score, prove, commit.
+
+    Raises the classes of `mlserve_cli.errors`; whatever happens, what stood at the output still stands, or the whole
+    new run does.
+    """
+    observer.stage("planning")
+    model = resolve(request.model)
+    with hold_output(request) as place:
+        plan, predictor = make_plan(request, model, observer=observer)
+        with open_run(plan, request, model=model, place=place, observer=observer) as run:
+            if run.standing is not None:
+                return RunResult(run.standing, place.out, place.manifest, already=True)
+            run_tasks(run, predictor=predictor, observer=observer)
+            observer.stage("committing")
+            return RunResult(run.commit(), place.out, place.manifest, already=False)
+
+
+def preview(request: ScoreRequest, *, observer: Observer = SILENT) -> Preview:
+    """The plan and an estimate of time and memory, measured on the first rows; nothing is written."""
+    model = resolve(request.model)
+    plan, predictor = make_plan(request, model, observer=observer)
+    layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
+    return Preview(plan, model, layout, layout.estimate, expected_seconds(plan, layout, predictor=predictor))
