@@ -6,7 +6,6 @@ import errno
 import hashlib
 import io
 import os
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ def publish(path: Path, write: Callable[[BinaryIO], T]) -> Published[T]:
     A name that is taken is no error: who comes second loses quietly. A disk that is full, an interrupt or a failing
     `write` leave no draft behind. A power cut can leave one, which the next run sweeps away.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{DRAFT_SUFFIX}")
+    draft = _draft_of(path)
     try:
         value, record = _write_draft(draft, path, write)
         with translated(path, "put the finished file in its place"):
@@ -64,7 +63,7 @@ def publish(path: Path, write: Callable[[BinaryIO], T]) -> Published[T]:
 
 def replace(path: Path, content: bytes) -> FileRecord:
     """`content` stands at `path` in one step, durable, whatever stood there. For small files that change."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{DRAFT_SUFFIX}")
+    draft = _draft_of(path)
     try:
         _, record = _write_draft(draft, path, lambda file: file.write(content))
         with translated(path, "replace"):
@@ -123,6 +122,10 @@ class HashingFile(io.FileIO):
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
+
+
+def _draft_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{DRAFT_SUFFIX}")
 
 
 def _write_draft(draft: Path, path: Path, write: Callable[[BinaryIO], T]) -> tuple[T, FileRecord]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,6 +107,8 @@ def stagings(out: Path) -> tuple[Staging, ...]:
 @contextmanager
 def scratch(plan: bytes) -> Iterator[Staging]:
     """A staging without an OUT, for a run that goes to standard output: gone at the end, whatever happens."""
+    import tempfile  # brings shutil and random along, and only this one run in a hundred wants it
+
     with translated(tempfile.gettempdir(), "create the staging folder"):
         root = Path(tempfile.mkdtemp(prefix="mlserve-"))
     staging = Staging(root)
