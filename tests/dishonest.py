@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from tests.models import BOOL, FLOAT, INT64, STRING, identity, linear, map_of, model_of, sequence_of, tensor
+from tests.models import BOOL, FLOAT, INT64, STRING, Array, identity, linear, map_of, model_of, sequence_of, tensor
 
 # Failing on some rows
 
@@ -42,7 +42,7 @@ def greedy(*, bytes_per_unit: int = 1 << 30) -> ModelProto:
         helper.make_node("ReduceMax", ["block"], ["zero"], keepdims=0),
         helper.make_node("Add", ["X", "zero"], ["Y"]),
     ]
-    constants = {"unit": np.array(bytes_per_unit / 4, np.float32), "flat": np.array([1], np.int64)}
+    constants: dict[str, Array] = {"unit": np.array(bytes_per_unit / 4, np.float32), "flat": np.array([1], np.int64)}
     return model_of(nodes, [tensor("X", FLOAT, [None, 1])], [tensor("Y", FLOAT, [None, 1])], constants=constants)
 
 
@@ -61,7 +61,11 @@ def slow(*, steps_per_unit: int = 1_000_000) -> ModelProto:
         helper.make_node("Loop", ["count", "yes", "one"], ["root"], body=body),
         helper.make_node("Mul", ["X", "root"], ["Y"]),
     ]
-    constants = {"unit": np.array(steps_per_unit, np.float32), "yes": np.array(True), "one": np.array(1, np.float32)}
+    constants: dict[str, Array] = {
+        "unit": np.array(steps_per_unit, np.float32),
+        "yes": np.array(True),
+        "one": np.array(1, np.float32),
+    }
     return model_of(nodes, [tensor("X", FLOAT, [None, 1])], [tensor("Y", FLOAT, [None, 1])], constants=constants)
 
 

@@ -13,7 +13,6 @@ from mlserve_cli.contract._values import (
     Scalar,
     TensorSpec,
     Value,
-    Value,
     encode_canonical,
     sha256_of,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "Output",
     "Scalar",
     "TensorSpec",
-    "Value",
     "Value",
     "bind",
     "encode_canonical",

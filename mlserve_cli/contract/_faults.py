@@ -28,7 +28,7 @@ class Faults:
     @classmethod
     def none(cls) -> Self:
         """No fault at all."""
-        return cls(FAULT_SCHEMA.empty_table())
+        return cls(_NO_FAULTS)
 
     @classmethod
     def at(cls, rows: NDArray[np.int64], *, column: str, reason: str, values: pa.Array | str = "") -> Self:
@@ -41,7 +41,8 @@ class Faults:
     @classmethod
     def together(cls, several: Sequence[Faults]) -> Self:
         """All of them, in the order given."""
-        return cls(pa.concat_tables([one.table for one in several] or [FAULT_SCHEMA.empty_table()]))
+        tables = [one.table for one in several if len(one)]
+        return cls(pa.concat_tables(tables) if tables else _NO_FAULTS)
 
     def moved_to(self, places: NDArray[np.int64]) -> Faults:
         """The same faults with row i standing at places[i] (int64, ascending): back from kept rows to the chunk's."""
@@ -62,6 +63,7 @@ class Faults:
         return int(self.table.num_rows)
 
 
+_NO_FAULTS = FAULT_SCHEMA.empty_table()
 _NO_ROWS = np.zeros(0, np.int64)
 
 

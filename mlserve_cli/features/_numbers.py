@@ -30,7 +30,7 @@ def to_float(values: NDArray[Any], dtype: np.dtype[Any], *, coerce: bool, nulls:
 
 
 def to_int(values: NDArray[Any], dtype: np.dtype[Any], *, nulls: Mask | None) -> Parsed:
-    """Only what is whole and in range; NaN counts as missing, not as wrong."""
+    """Only what is whole and in range. No NaN comes here: it is a null by then."""
     if values.dtype == dtype:
         return Parsed(values)
     if values.dtype.kind == "b" or np.can_cast(values.dtype, dtype, "safe"):
@@ -38,9 +38,9 @@ def to_int(values: NDArray[Any], dtype: np.dtype[Any], *, nulls: Mask | None) ->
     wrong: list[tuple[str, Mask]] = []
     present = np.ones(len(values), np.bool_) if nulls is None else ~nulls
     if values.dtype.kind == "f":
-        broken = present & ((np.floor(values) != values) | np.isinf(values)) & ~np.isnan(values)
+        broken = present & ((np.floor(values) != values) | np.isinf(values))
         wrong = [("not an integer", broken)] if broken.any() else []
-        present = present & ~broken & ~np.isnan(values)
+        present = present & ~broken
     outside = present & ~_in_range(values, dtype)
     wrong += [(f"out of range for {dtype}", outside)] if outside.any() else []
     return Parsed(np.where(present & ~outside, values, 0).astype(dtype), wrong)

@@ -40,12 +40,10 @@ def output_schema(contract: Contract) -> pa.Schema:
 
 def bad_scores(contract: Contract, outputs: Outputs) -> Faults:
     """The rows (from the batch's first) where a float output is NaN or infinite; none where the contract allows it."""
-    if contract.nan_scores == "allow":
-        return Faults.none()
-    faults = []
+    faults: list[Faults] = []
     for output in contract.outputs:
         values = outputs[output.tensor.name]
-        if values.dtype.kind != "f" or _all_finite(values):
+        if contract.nan_scores == "allow" or values.dtype.kind != "f" or _all_finite(values):
             continue
         for name, part in _parts_of(output, values):
             rows = rows_where(~np.isfinite(part.reshape(len(part), -1)).all(axis=1))
@@ -90,7 +88,7 @@ def _flat(output: Output, values: NDArray[Any]) -> NDArray[Any]:
 
 def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):
-        return pa.array(values.astype(object), pa.string(), from_pandas=False)
+        return pa.array(values.tolist(), pa.string())  # of the ndarray itself it would import pandas
     if values.dtype == np.float16:
         values = values.astype(np.float32)
     return as_arrow(np.ascontiguousarray(values))

@@ -42,8 +42,8 @@ def parse_floats(strings: pa.Array, dtype: np.dtype[Any], *, coerce: bool) -> Pa
         parsed = Parsed(_filled(pc.cast(strings, pa.float64()), nulls))
     except pa.ArrowInvalid:
         parsed = _parse_odd_floats(strings, coerce=coerce)
-    largest = np.max(np.abs(parsed.values), initial=0.0)  # NaN where any is
-    if largest < _LARGEST:
+    values = parsed.values
+    if len(values) == 0 or (values.max() < _LARGEST and values.min() > -_LARGEST):  # false where any is NaN
         return parsed
     trimmed = pc.utf8_trim_whitespace(strings) if coerce else strings
     return _check_extremes(trimmed, parsed, nulls, dtype=dtype, coerce=coerce)

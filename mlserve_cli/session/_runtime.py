@@ -39,6 +39,8 @@ FOREIGN: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
     TypeError,
+    IndexError,  # this and the next two are how pybind11 hands over C++'s own
+    OverflowError,
     MemoryError,
 )
 
