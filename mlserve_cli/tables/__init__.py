@@ -4,7 +4,7 @@ from mlserve_cli.tables._find import find_files
 from mlserve_cli.tables._look import look_into
 from mlserve_cli.tables._merge import merge_parts, part_rows, part_schema, read_part
 from mlserve_cli.tables._names import os_path, text_of
-from mlserve_cli.tables._part import PartCompression, PartWriter, write_part
+from mlserve_cli.tables._part import PartWriter, write_part
 from mlserve_cli.tables._read import check_unchanged, read_chunks
 from mlserve_cli.tables._values import (
     Block,
@@ -28,7 +28,6 @@ __all__ = [
     "Format",
     "Found",
     "FoundFile",
-    "PartCompression",
     "PartWriter",
     "Shard",
     "check_unchanged",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
-from typing import BinaryIO, Literal, Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +18,8 @@ from mlserve_cli.errors import UsageError, shown
 from mlserve_cli.tables._csv_text import SLICE_ROWS, csv_text, header_text
 from mlserve_cli.tables._values import Format
 
-PartCompression = Literal["zstd", "snappy", "gzip", "lz4", "none"]
 ROW_GROUP_ROWS = 1 << 17
+PARQUET_COMPRESSIONS = ("zstd", "snappy", "gzip", "lz4", "none")
 CSV_COMPRESSIONS = ("zstd", "gzip", "none")
 
 
@@ -29,7 +29,7 @@ def write_part(
     *,
     schema: pa.Schema,
     format: Format,
-    compression: PartCompression = "zstd",
+    compression: str = "zstd",
     row_group_rows: int = ROW_GROUP_ROWS,
     metadata: Mapping[str, str] | None = None,
     header: bool = True,
@@ -58,7 +58,7 @@ class PartWriter:
         *,
         schema: pa.Schema,
         format: Format,
-        compression: PartCompression = "zstd",
+        compression: str = "zstd",
         row_group_rows: int = ROW_GROUP_ROWS,
         metadata: Mapping[str, str] | None = None,
         header: bool = True,
@@ -123,6 +123,7 @@ class _ParquetSink:
     """zstd, page checksums, dictionaries for texts alone: scores hardly repeat, and trying costs time."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, *, compression: str, row_group_rows: int) -> None:
+        _check_compression(compression, PARQUET_COMPRESSIONS, format="Parquet")
         self._row_group_rows = row_group_rows
         self._writer = pq.ParquetWriter(
             file,
@@ -150,12 +151,7 @@ class _CsvSink:
     """UTF-8, LF, compressed as a stream where asked for."""
 
     def __init__(self, file: BinaryIO, schema: pa.Schema, *, compression: str, header: bool) -> None:
-        if compression not in CSV_COMPRESSIONS:
-            raise UsageError(
-                f"CSV cannot be compressed with {shown(compression)}",
-                "--compression",
-                f"one of {', '.join(CSV_COMPRESSIONS)}",
-            )
+        _check_compression(compression, CSV_COMPRESSIONS, format="CSV")
         self._stack = ExitStack()
         self._stream: BinaryIO = file
         if compression != "none":
@@ -172,6 +168,12 @@ class _CsvSink:
 
     def abandon(self) -> None:
         self._stack.close()
+
+
+def _check_compression(compression: str, known: tuple[str, ...], *, format: str) -> None:
+    if compression not in known:
+        what = f"{format} cannot be compressed with {shown(compression)}"
+        raise UsageError(what, "--compression", f"one of {', '.join(known)}")
 
 
 class _KeptOpen:
