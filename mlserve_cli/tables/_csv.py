@@ -143,7 +143,7 @@ def _data_pieces(pieces: Iterator[Piece], *, skip_head: bool) -> Iterator[Piece]
 
 def _parsed(piece: Piece, row: int, *, width: int, columns: Sequence[int], rules: Rules) -> Chunk:
     """One piece as text columns, in order of the file and named by position; ragged rows hold their place as nulls."""
-    wanted = [str(position) for position in columns] or ["0"]
+    wanted = [str(position) for position in columns]
     ragged: list[tuple[int, int]] = []
 
     def note(bad: pc.InvalidRow) -> str:

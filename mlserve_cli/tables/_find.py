@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import stat
@@ -141,11 +142,10 @@ def _check_regular(path: str, *, hint: str) -> None:
 
 
 def _hive_keys(path: str, place: _Place) -> tuple[tuple[str, str], ...]:
-    """`key=value` folders below and within the input as it was typed; percent signs as Hive writes them."""
-    typed = [part for part in os.path.normpath(place.text).split(os.sep) if part not in ("", ".", "..")]
-    parts = path.split(os.sep)[:-1]
-    above = len(place.base.split(os.sep)) - min(len(typed), len(place.base.split(os.sep)) - 1)
-    keys = [part.partition("=") for part in parts[above:]]
+    """`key=value` folders of the path as it was typed and below; percent signs as Hive writes them."""
+    above = "" if os.path.isabs(place.text) else os.getcwd().rstrip(os.sep)
+    folders = path.removeprefix(above + os.sep).split(os.sep)[:-1]
+    keys = [folder.partition("=") for folder in folders]
     hive = tuple((text_of(unquote(key)), text_of(unquote(value))) for key, sign, value in keys if sign and key)
     if len(dict(hive)) < len(hive):
         raise UnsafeInput("a key stands twice in the path", shown(path, limit=400), "rename one of the folders")
@@ -157,12 +157,25 @@ def _check_output(output: str | None, places: Sequence[_Place], found: dict[str,
     if output is None or output == "-":
         return
     out = os.path.realpath(output)
-    for real in {os.path.realpath(match) for place in places for match in place.matches} | {
-        os.path.realpath(f) for f in found
-    }:
-        if out == real or out.startswith(real.rstrip(os.sep) + os.sep) or real.startswith(out.rstrip(os.sep) + os.sep):
-            raise UsageError(
-                "the output and an input lie one in the other",
-                f"--output {shown(output, limit=400)}, --input {shown(real, limit=400)}",
-                "write it beside the input",
-            )
+    inputs = {os.path.realpath(path) for path in (*(match for place in places for match in place.matches), *found)}
+    clashes = [path for path in inputs if out == path or _is_in(out, path) or _is_in(path, out)]
+    clashes += [place.text for place in places if place.is_glob and _would_match(os.path.abspath(output), place)]
+    if clashes:
+        raise UsageError(
+            "the output and an input lie one in the other",
+            f"--output {shown(output, limit=400)}, --input {shown(min(clashes), limit=400)}",
+            "write it beside the input",
+        )
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _would_match(path: str, place: _Place) -> bool:
+    """Whether the place's pattern would find `path` the next time."""
+    pattern = os.path.abspath(place.text)
+    if "**" in pattern:
+        return fnmatch.fnmatchcase(path, pattern)
+    parts, patterns = path.split(os.sep), pattern.split(os.sep)
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))

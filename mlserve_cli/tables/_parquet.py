@@ -32,6 +32,8 @@ def look_into_parquet(path: str, *, name: str) -> Facts:
         _leaves(file, name=name)
         counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         total = metadata.num_rows
+    if total and not columns:
+        raise _corrupt(name, "it has rows without a column")
     if total != sum(counts) or min(counts, default=0) < 0:
         raise _corrupt(name, f"the footer counts {total} rows, its row groups {sum(counts)}")
     blocks = tuple(Block(rows, group, group + 1) for group, rows in enumerate(counts) if rows)

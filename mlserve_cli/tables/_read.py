@@ -29,24 +29,18 @@ def read_chunks(
     if start_row >= stop_row:
         return
     check_unchanged(shard)
+    wanted = sorted(set(positions)) or [0]  # a table without a column would forget how many rows it has
+    if shard.format == "parquet":
+        pieces = read_parquet(shard, columns=wanted, start_row=start_row, stop_row=stop_row, batch_rows=chunk_rows)
+    else:
+        pieces = read_csv(shard, columns=wanted, start_row=start_row, stop_row=stop_row, dialect=dialect)
+    places = [wanted.index(position) for position in positions]
     rows = start_row
     try:
         with translated(shard.name):
-            for chunk in _regrouped(
-                _decoded(
-                    shard,
-                    sorted(set(positions)),
-                    start_row=start_row,
-                    stop_row=stop_row,
-                    chunk_rows=chunk_rows,
-                    dialect=dialect,
-                ),
-                start_row=start_row,
-                stop_row=stop_row,
-                chunk_rows=chunk_rows,
-            ):
+            for chunk in _regrouped(pieces, start_row=start_row, stop_row=stop_row, chunk_rows=chunk_rows):
                 rows += chunk.table.num_rows
-                yield _as_asked(chunk, columns, positions, hive)
+                yield _as_asked(chunk, columns, places, hive)
         if rows != stop_row:
             raise CorruptFile(f"it ends after row {rows}, {stop_row} were counted", shown(shard.name, limit=400))
     except CorruptFile:
@@ -77,14 +71,6 @@ def _positions(shard: Shard, columns: Sequence[str]) -> tuple[list[int], dict[st
         if column not in keys and (not column or column not in names):
             raise MissingColumn(shard.name, column, tuple(names))
     return [names.index(column) for column in columns if column not in keys], {c: keys[c] for c in columns if c in keys}
-
-
-def _decoded(
-    shard: Shard, positions: Sequence[int], *, start_row: int, stop_row: int, chunk_rows: int, dialect: Dialect
-) -> Iterator[Chunk]:
-    if shard.format == "parquet":
-        return read_parquet(shard, columns=positions, start_row=start_row, stop_row=stop_row, batch_rows=chunk_rows)
-    return read_csv(shard, columns=positions, start_row=start_row, stop_row=stop_row, dialect=dialect)
 
 
 def _regrouped(pieces: Iterable[Chunk], *, start_row: int, stop_row: int, chunk_rows: int) -> Iterator[Chunk]:
@@ -136,13 +122,11 @@ def _moved(faults: Faults, by: int, *, stop: int) -> Faults:
     return Faults(table.filter(pa.array((rows >= 0) & (rows < stop))))
 
 
-def _as_asked(chunk: Chunk, columns: Sequence[str], positions: Sequence[int], hive: dict[str, str]) -> Chunk:
+def _as_asked(chunk: Chunk, columns: Sequence[str], places: Sequence[int], hive: dict[str, str]) -> Chunk:
     """The columns in the order asked for, under their names, the Hive keys among them."""
-    place = {position: index for index, position in enumerate(sorted(set(positions)))}
-    count, from_file = chunk.table.num_rows, iter(positions)
+    rows, in_table = chunk.table.num_rows, iter(places)
     arrays = [
-        _constant(hive[column], count) if column in hive else chunk.table.column(place[next(from_file)])
-        for column in columns
+        _constant(hive[column], rows) if column in hive else chunk.table.column(next(in_table)) for column in columns
     ]
     table = pa.table(arrays, names=list(columns)) if arrays else chunk.table.select([])
     return Chunk(chunk.start_row, table, chunk.faults)
