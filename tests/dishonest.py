@@ -36,8 +36,8 @@ def greedy(*, bytes_per_unit: int = 1 << 30) -> ModelProto:
     nodes = [
         helper.make_node("ReduceMax", ["X"], ["most"], keepdims=0),
         helper.make_node("Mul", ["most", "unit"], ["size"]),
-        helper.make_node("Cast", ["size"], ["count"], to=INT64),
-        helper.make_node("Reshape", ["count", "flat"], ["shape"]),
+        helper.make_node("Cast", ["size"], ["units"], to=INT64),
+        helper.make_node("Add", ["units", "flat"], ["shape"]),
         helper.make_node("ConstantOfShape", ["shape"], ["block"]),
         helper.make_node("ReduceMax", ["block"], ["zero"], keepdims=0),
         helper.make_node("Add", ["X", "zero"], ["Y"]),

@@ -36,10 +36,7 @@ DTYPES = {
 def read_facts(path: str) -> ModelFacts:
     """The facts of the model at `path`; InvalidModel where it is no ONNX model, and nothing else is judged here."""
     data = read_model(path)
-    try:
-        return _facts(parse(data, where=path), data)
-    except UnicodeDecodeError as error:  # proto2 strings are decoded when looked at
-        raise InvalidModel("a name in the model is not UTF-8: the file is damaged", shown(path, limit=400)) from error
+    return _facts(parse(data, where=path), data)
 
 
 def read_model(path: str) -> bytes:

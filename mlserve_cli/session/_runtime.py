@@ -93,4 +93,4 @@ def first_line(error: Exception) -> str:
 
 
 # "[ONNXRuntimeError] : 1 : FAIL : Load model failed:/src/graph.cc:46 void f(int, int) " before what a person can read
-_PREFIXES = re.compile(r"\A(\[ONNXRuntimeError\] : \d+ : \w+ : )?([\w ]*:)?(/\S+:\d+ .*?\) (const )?)?")
+_PREFIXES = re.compile(r"\A(\[ONNXRuntimeError\] : \d+ : \w+ : )?([^/]* failed:)?(/\S+:\d+ .*?\) (const )?)?")
