@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -75,15 +75,10 @@ class TaskRecord(Value, frozen=True):
     digest: str = ""
 
 
-class _Sealed(Protocol):
-    @property
-    def digest(self) -> str: ...
+S = TypeVar("S", bound=Value)
 
 
-S = TypeVar("S", bound=_Sealed)
-
-
-def encode_sealed(value: msgspec.Struct) -> bytes:
+def encode_sealed(value: Value) -> bytes:
     """Pretty JSON, UTF-8, with `digest` set to the sha256 of the same form without it."""
     blank = msgspec.structs.replace(value, digest="")
     sealed = msgspec.structs.replace(value, digest=f"sha256:{hashlib.sha256(_pretty(blank)).hexdigest()}")
@@ -99,9 +94,13 @@ def decode_sealed(data: bytes, kind: type[S], *, where: str) -> S:
         value = msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _refuse_newer(data, kind, where=where)
-        raise RunMismatch(f"not readable as what it should be: {error}", where, "the file was changed or cut") from error
-    if not isinstance(value, msgspec.Struct) or encode_sealed(value) != data:
-        raise RunMismatch("the content does not match its own digest", where, "the file was changed after it was written")
+        raise RunMismatch(
+            f"not readable as what it should be: {error}", where, "the file was changed or cut"
+        ) from error
+    if encode_sealed(value) != data:
+        raise RunMismatch(
+            "the content does not match its own digest", where, "the file was changed after it was written"
+        )
     return value
 
 

@@ -158,4 +158,9 @@ def read_manifest(path: Path) -> Manifest:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a manifest (draft 2020-12), as shipped in the package and published in the documentation."""
     (reference,), components = msgspec.json.schema_components([Manifest], ref_template="#/$defs/{name}")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mlserve manifest", **reference, "$defs": components}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mlserve manifest",
+        **reference,
+        "$defs": components,
+    }

@@ -46,7 +46,9 @@ class PlannedModel(Value, frozen=True):
 
 
 class PlannedOutput(Value, frozen=True):
-    """What each part looks like. Without `id_column` each row starts with its source_file and source_row. `carried` are the input columns beside the predictions, by their names in the file;
+    """What each part looks like; without `id_column` each row starts with its source_file and source_row.
+
+    `carried` are the input columns beside the predictions, by their names in the file;
     `carried_schema` is their Arrow schema (IPC, base64), since a nested type has no text form that reads back."""
 
     format: Literal["parquet", "csv"]
@@ -132,7 +134,9 @@ def difference(old: Plan, new: Plan) -> str:
         found = _first_difference(before, now, name)
         if found and not found.startswith(("model.path", "inputs")):
             return found
-        if name == "inputs" and [_without(s, ("path",)) for s in old.inputs] != [_without(s, ("path",)) for s in new.inputs]:
+        if name == "inputs" and [_without(s, ("path",)) for s in old.inputs] != [
+            _without(s, ("path",)) for s in new.inputs
+        ]:
             return _first_difference(
                 [_without(shard, ("path",)) for shard in old.inputs],
                 [_without(shard, ("path",)) for shard in new.inputs],
@@ -143,10 +147,14 @@ def difference(old: Plan, new: Plan) -> str:
 
 def _first_difference(before: object, now: object, place: str) -> str:
     if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
-        found = (_first_difference(before[key], now[key], f"{place}.{key}") for key in before if before[key] != now[key])
+        found = (
+            _first_difference(before[key], now[key], f"{place}.{key}") for key in before if before[key] != now[key]
+        )
         return next(found, "")
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        found = (_first_difference(a, b, f"{place}[{i}]") for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b)
+        found = (
+            _first_difference(a, b, f"{place}[{i}]") for i, (a, b) in enumerate(zip(before, now, strict=True)) if a != b
+        )
         return next(found, "")
     if isinstance(before, list) and isinstance(now, list):
         return f"{place}: {len(before)} entries there, {len(now)} now"

@@ -10,8 +10,8 @@ from mlserve_cli.errors import MemoryTooSmall
 from mlserve_cli.tables import Column, Shard
 
 MIB = 1 << 20
-# Small networks are fastest at 512 to 1,024 rows (1.7 M rows/s against 0.9 M at 65k, measured); trees do not care within
-# 7 %; a linear model only wants the cost of a call spread thin.
+# Small networks are fastest at 512 to 1,024 rows (1.7 M rows/s against 0.9 M at 65k, measured); trees do not care
+# within 7 %; a linear model only wants the cost of a call spread thin.
 BATCH_ROWS = {"network": 1_024, "trees": 4_096, "linear": 8_192, "other": 1_024}
 BATCH_BYTES = 8 * MIB
 CHUNK_BYTES = 16 * MIB

@@ -6,6 +6,7 @@ model give the same tasks on a laptop and on a server.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from mlserve_cli.planning.plan import Task
@@ -28,7 +29,9 @@ def split(shards: Sequence[Shard], *, family: str, batch_rows: int, limit: int |
             if left is not None:
                 stop = min(stop, start + left)
                 left -= stop - start
-            if stop > start or (number == 0 and limit is None):  # an empty shard has one empty task: it is accounted for
+            if stop > start or (
+                number == 0 and limit is None
+            ):  # an empty shard has one empty task: it is accounted for
                 tasks.append(Task(len(tasks), shard.index, number, start, stop))
     return tuple(tasks)
 
@@ -52,7 +55,7 @@ def _ranges(shard: Shard, *, target_rows: int, batch_rows: int) -> Iterator[tupl
 
 
 def _pieces(start: int, stop: int, *, target_rows: int, batch_rows: int) -> Iterator[tuple[int, int]]:
-    count = min(-(-(stop - start) // target_rows), PIECES_PER_ROW_GROUP)
-    size = -(-(-(-(stop - start) // count)) // batch_rows) * batch_rows
+    count = min(math.ceil((stop - start) / target_rows), PIECES_PER_ROW_GROUP)
+    size = math.ceil((stop - start) / count / batch_rows) * batch_rows
     for first in range(start, stop, size):
         yield first, min(first + size, stop)

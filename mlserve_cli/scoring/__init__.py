@@ -1,11 +1,12 @@
 """Runs: score, preview, verify, replay, inspect. Each command of that name is one function here."""
 
-from mlserve_cli.scoring.inspect import Inspected, InspectedData, InspectedModel, inspect
-from mlserve_cli.scoring.replay import Replayed, replay
+from mlserve_cli.scoring.inspect_target import Inspected, InspectedData, InspectedModel, inspect
+from mlserve_cli.scoring.machine import memory_in_use
+from mlserve_cli.scoring.replay_run import Replayed, replay
 from mlserve_cli.scoring.request import SILENT, STREAM, Observer, ScoreRequest, Silent
-from mlserve_cli.scoring.score import Preview, RunResult, preview, score
+from mlserve_cli.scoring.score_run import Preview, RunResult, preview, score
 from mlserve_cli.scoring.stream import score_to_stream
-from mlserve_cli.scoring.verify import Verified, verify
+from mlserve_cli.scoring.verify_run import Verified, verify
 
 __all__ = [
     "SILENT",
@@ -21,6 +22,7 @@ __all__ = [
     "Silent",
     "Verified",
     "inspect",
+    "memory_in_use",
     "preview",
     "replay",
     "score",

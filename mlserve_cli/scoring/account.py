@@ -74,7 +74,7 @@ def account(facts: Facts, *, files: Sequence[OutputFile] | None) -> Manifest:
         run=_run(facts, rows),
         model=_model(facts.model, facts.plan),
         inputs=_inputs(facts.plan, records),
-        outputs=tuple(_parts(facts.plan, records) if files is None else files),
+        outputs=tuple(_parts(records) if files is None else files),
         rows=rows,
         throughput=_throughput(facts, records),
         environment=environment(threads=facts.layout.threads_per_worker),
@@ -158,7 +158,7 @@ def _inputs(plan: Plan, records: Sequence[TaskRecord]) -> tuple[InputAccount, ..
     )
 
 
-def _parts(plan: Plan, records: Sequence[TaskRecord]) -> list[OutputFile]:
+def _parts(records: Sequence[TaskRecord]) -> list[OutputFile]:
     files = []
     for record in records:
         part, aside = record.part, record.quarantine
@@ -218,5 +218,3 @@ def _workers(facts: Facts, records: Sequence[TaskRecord]) -> tuple[WorkerAccount
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-

@@ -56,7 +56,9 @@ class Clock:
     @property
     def result(self) -> tuple[Stages, Latencies]:
         """Both, as the record keeps them."""
-        stages = {f"{stage}_s": round(self.seconds.get(stage, 0.0), 6) for stage in ("read", "features", "inference", "write")}
+        stages = {
+            f"{stage}_s": round(self.seconds.get(stage, 0.0), 6) for stage in ("read", "features", "inference", "write")
+        }
         return Stages(**stages), Latencies({str(bucket): count for bucket, count in sorted(self.latencies.items())})
 
 
@@ -131,7 +133,9 @@ def _score_batch(
     return _Batch(outputs, good + start, none, "", filled - began, done - filled)
 
 
-def _rescued(chunk: features.Features, held: NDArray[np.bool_], span: Range, predictor: Predictor, *, message: str) -> _Batch:
+def _rescued(
+    chunk: features.Features, held: NDArray[np.bool_], span: Range, predictor: Predictor, *, message: str
+) -> _Batch:
     """A batch on which the model failed: the rows that are to blame found and held, and the rest scored in its place."""
     start, stop = span
     began = time.perf_counter()

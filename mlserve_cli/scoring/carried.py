@@ -63,7 +63,9 @@ def _wider(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         if _holds(wide, narrow):
             return wide
     if pa.types.is_signed_integer(one) or pa.types.is_signed_integer(other):  # int8 with uint8, …
-        bits = max(one.bit_width if pa.types.is_integer(one) else 65, other.bit_width if pa.types.is_integer(other) else 65)
+        bits = max(
+            one.bit_width if pa.types.is_integer(one) else 65, other.bit_width if pa.types.is_integer(other) else 65
+        )
         return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}.get(bits)
     return None
 

@@ -31,9 +31,7 @@ def check_golden_rows(plan: Plan, predictor: Predictor) -> None:
     rows = tables.read_part(path)
     contract = msgspec.structs.replace(plan.contract, rename={}, nan_scores="allow")
     chunk = features.convert(rows, contract)
-    scored = score_batches(
-        chunk, contract=contract, predictor=predictor, batch_rows=plan.batch_rows, clock=Clock()
-    )
+    scored = score_batches(chunk, contract=contract, predictor=predictor, batch_rows=plan.batch_rows, clock=Clock())
     if len(scored.kept) != rows.num_rows:
         row = int(scored.faults.rows[0])
         raise InvalidModel(f"golden row {row} cannot be scored", path, "package the model anew with rows that it takes")

@@ -28,7 +28,19 @@ def memory_limit_bytes() -> int | None:
 
 def cpu_model() -> tuple[str, list[str]]:
     """The processor's name and those of its flags that numeric kernels choose by."""
-    wanted = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "amx_int8", "asimd")
+    wanted = (
+        "sse4_2",
+        "avx",
+        "avx2",
+        "fma",
+        "f16c",
+        "avx512f",
+        "avx512bw",
+        "avx512_vnni",
+        "avx_vnni",
+        "amx_int8",
+        "asimd",
+    )
     lines = _text(Path("/proc/cpuinfo")).splitlines()
     fields = dict(_pair(line) for line in reversed(lines) if ":" in line)
     flags = set(fields.get("flags", fields.get("Features", "")).split())
@@ -43,6 +55,11 @@ def process_peak_bytes() -> int:
     return 0
 
 
+def memory_in_use() -> int:
+    """Bytes of this process and its descendants now, as proportional set size."""
+    return sum(_proportional_bytes(pid) for pid in [os.getpid(), *_descendants(os.getpid())])
+
+
 @dataclass(slots=True)
 class MemoryWatch:
     """The peak of the process tree's memory while it was watched, in bytes of proportional set size.
@@ -51,13 +68,11 @@ class MemoryWatch:
     """
 
     peak_bytes: int = 0
-    now_bytes: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def sample(self) -> None:
         """Look once."""
-        self.now_bytes = sum(_proportional_bytes(pid) for pid in [os.getpid(), *_descendants(os.getpid())])
-        self.peak_bytes = max(self.peak_bytes, self.now_bytes)
+        self.peak_bytes = max(self.peak_bytes, memory_in_use())
 
     def _run(self, period_s: float) -> None:
         while not self._stop.wait(period_s):

@@ -26,7 +26,7 @@ from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import Predictor, check_supported, open_predictor, settle
-from mlserve_cli.tables import Shard
+from mlserve_cli.tables import Found, Shard
 
 # Rows under which starting workers costs more than they save (some 0.4 s), by what a row costs.
 IN_PROCESS_ROWS = {"trees": 100_000, "network": 400_000, "other": 100_000, "linear": 1_000_000}
@@ -45,18 +45,25 @@ class Layout:
     estimate: Estimate
 
 
-def make_plan(request: ScoreRequest, model: ResolvedModel, *, observer: Observer) -> tuple[Plan, Predictor]:
+def make_plan(
+    request: ScoreRequest, model: ResolvedModel, *, inputs: Found | None, observer: Observer
+) -> tuple[Plan, Predictor]:
     """Everything on which the run's bytes depend, frozen; and the session that the model was looked at with.
+
+    `inputs` are the files, where they were found already (standard input).
 
     Raises what a shard's footer, header line or columns deserve (65, 66), and InvalidModel (78) where the model's
     inputs have no names.
     """
-    shards = _look_into_all(request, observer=observer)
+    found = inputs or tables.find_files(request.inputs, output=request.output)
+    if found.skipped:
+        observer.warn(f"{len(found.skipped)} files of other kinds were skipped, the first: {shown(found.skipped[0])}")
+    shards = _look_into_all(found, request)
     contract, predictor = _open(request, model, shards)
     for shard in shards:
         columns = [(column.name, column.type) for column in shard.columns]
         features.check_types(contract, columns, file=shard.name)
-    carried = _carried_columns(request, contract, shards)
+    carried = _carried_columns(request, shards)
     _refuse_name_clashes(contract, carried, request)
     batch_rows = _batch_rows(request, model, contract)
     plan = Plan(
@@ -87,7 +94,9 @@ def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:
     Raises MemoryTooSmall (78) where not even one worker fits.
     """
     cores = usable_cores()
-    in_process = request.task_timeout is None and (request.workers == 1 or (request.workers is None and _is_small(plan)))
+    in_process = request.task_timeout is None and (
+        request.workers == 1 or (request.workers is None and _is_small(plan))
+    )
     lanes = min((1 if in_process else cores) if request.workers is None else request.workers, max(len(plan.tasks), 1))
     limits = [limit for limit in (request.memory_limit, memory_limit_bytes()) if limit is not None]
     estimate = fit_workers(
@@ -110,15 +119,10 @@ def _need(plan: Plan, *, model_bytes: int) -> Need:
     )
 
 
-def _look_into_all(request: ScoreRequest, *, observer: Observer) -> tuple[Shard, ...]:
-    found = tables.find_files(request.inputs, output=request.output)
-    if found.skipped:
-        observer.warn(f"{len(found.skipped)} files of other kinds were skipped, the first: {shown(found.skipped[0])}")
+def _look_into_all(found: Found, request: ScoreRequest) -> tuple[Shard, ...]:
     with ThreadPoolExecutor(usable_cores()) as pool:
         looked = [
-            pool.submit(
-                tables.look_into, file, index=index, dialect=request.dialect, input_format=request.input_format
-            )
+            pool.submit(tables.look_into, file, index=index, dialect=request.dialect, input_format=request.input_format)
             for index, file in enumerate(found.files)
         ]
         try:
@@ -154,7 +158,7 @@ def _open(request: ScoreRequest, model: ResolvedModel, shards: Sequence[Shard]) 
     return settle(contract, predictor=predictor), predictor
 
 
-def _carried_columns(request: ScoreRequest, contract: Contract, shards: Sequence[Shard]) -> tuple[str, ...]:
+def _carried_columns(request: ScoreRequest, shards: Sequence[Shard]) -> tuple[str, ...]:
     """The input columns that go to the output: the id first, then what is passed through."""
     first = [column.name for column in shards[0].columns] if shards else []
     wanted = [request.id_column] if request.id_column is not None else []
@@ -164,7 +168,9 @@ def _carried_columns(request: ScoreRequest, contract: Contract, shards: Sequence
         wanted += request.passthrough
     for name in wanted:
         if wanted.count(name) > 1:
-            raise UsageError(f"column {shown(name)} is asked for twice", "--id-column and --passthrough", "once is enough")
+            raise UsageError(
+                f"column {shown(name)} is asked for twice", "--id-column and --passthrough", "once is enough"
+            )
         for shard in shards:
             present = tuple(column.name for column in shard.columns)
             if name not in present:

@@ -54,5 +54,7 @@ def resolve(model: str) -> ResolvedModel:
     package = open_package(model)
     facts = read_facts(package.model_path)
     if facts.sha256 != package.model_sha256:
-        raise InvalidModel("the model changed while it was opened", shown(package.model_path, limit=400), "run it again")
+        raise InvalidModel(
+            "the model changed while it was opened", shown(package.model_path, limit=400), "run it again"
+        )
     return ResolvedModel(package, facts)

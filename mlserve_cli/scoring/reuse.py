@@ -29,7 +29,9 @@ def reusable_records(
     """
     folder = Path(earlier)
     if not folder.is_dir():
-        raise UsageError(f"--reuse {shown(earlier)} is not a run's folder", "", "only runs written to a folder have parts")
+        raise UsageError(
+            f"--reuse {shown(earlier)} is not a run's folder", "", "only runs written to a folder have parts"
+        )
     manifest = read_manifest(folder / "manifest.json")
     if manifest.plan.work_id != plan.work_id or manifest.rows.coerced:
         return

@@ -36,9 +36,8 @@ from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.scoring.reuse import reusable_records
 from mlserve_cli.scoring.task import Job, TaskFailure, describe, load_plan, run_job, take_work
-from mlserve_cli.scoring.verify import check_files
+from mlserve_cli.scoring.verify_run import check_files
 from mlserve_cli.session import Predictor
-
 
 # What another attempt may get past: what is finished stays for it. A signal leaves it too, being no Exception.
 RESUMABLE = (WorkersDied, IOFailed, TryLater, Unavailable)
@@ -323,5 +322,7 @@ def _check_errors(run: OpenRun, allowed: int | None) -> None:
 
 
 def _first_reason(run: OpenRun) -> str:
-    record = next(run.records[task.id] for task in run.plan.tasks if run.records.get(task.id) and run.records[task.id].reasons)
+    record = next(
+        run.records[task.id] for task in run.plan.tasks if run.records.get(task.id) and run.records[task.id].reasons
+    )
     return f"{next(iter(record.reasons))} in {describe(run.plan.tasks[record.task], run.plan)}"

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from mlserve_cli import storage
 from mlserve_cli.errors import UsageError
-from mlserve_cli.scoring.request import SILENT, STREAM, Observer, ScoreRequest
-from mlserve_cli.scoring.score import RunResult, score
+from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
+from mlserve_cli.scoring.score_run import RunResult, score
 
 COPY_BYTES = 1 << 20
 
@@ -43,5 +43,3 @@ def _scratch_folder() -> Iterator[str]:
         folder = tempfile.TemporaryDirectory(prefix="mlserve-")
     with folder as path:
         yield path
-
-

@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from mlserve_cli import storage, tables
+from mlserve_cli.contract import Faults
 from mlserve_cli.errors import IOFailed, MlserveError, shown
 from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord, encode_sealed
 from mlserve_cli.planning import Plan, Task
@@ -66,7 +67,7 @@ def run_job(job: Job) -> TaskRecord | TaskFailure:
         return _score_task(job, _opened(job.staging))
     except MlserveError as error:
         return TaskFailure(job.task, error, traceback.format_exc())
-    except Exception as error:  # a bug, or a library's exception that nobody has translated: named, with its task
+    except Exception as error:  # noqa: BLE001  a bug, or a library's exception that nobody has translated: named, with its task
         what = f"{type(error).__name__}: {error}"
         return TaskFailure(job.task, MlserveError(what, f"task {job.task}"), traceback.format_exc())
 
@@ -180,9 +181,7 @@ def _write_part(file: BinaryIO, job: Job, work: _Work, task: Task, tally: _Tally
     return writer.rows
 
 
-def _scored(
-    job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolExecutor | None
-) -> Iterator[pa.Table]:
+def _scored(job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolExecutor | None) -> Iterator[pa.Table]:
     """The task's rows, scored, chunk by chunk. Raises BadRow (65) for the first bad one under `--on-error fail`."""
     plan = work.plan
     shard = plan.inputs[task.shard]

@@ -18,7 +18,7 @@ from mlserve_cli.contract import Faults
 from mlserve_cli.errors import CorruptFile, shown
 from mlserve_cli.tables._foreign import translated
 from mlserve_cli.tables._names import ending_of
-from mlserve_cli.tables._records import Piece, Rules, whole_records
+from mlserve_cli.tables._records import BOM, Piece, Rules, whole_records
 from mlserve_cli.tables._source import can_be_entered, encoding_kind, open_source
 from mlserve_cli.tables._values import Block, Chunk, Column, Compression, Dialect, Facts, Shard
 
@@ -206,10 +206,14 @@ def _parse_options(rules: Rules, *, quoted: bool, one_column: bool, note: object
 
 
 def _as_utf8(data: NDArray[np.uint8], rules: Rules) -> pa.Buffer:
-    """Text in a one-byte encoding made UTF-8; all else is that already."""
-    if encoding_kind(rules.dialect.encoding) != "single":
-        return pa.py_buffer(data.data)
-    return pa.py_buffer(str(data.data, rules.dialect.encoding).encode())
+    """What pyarrow is to parse: text in a one-byte encoding made UTF-8; all else is that already.
+
+    pyarrow takes a byte order mark off whatever it is given. In the middle of a file one is text, so it stands twice.
+    """
+    if encoding_kind(rules.dialect.encoding) == "single":
+        text = str(data.data, rules.dialect.encoding).encode()
+        return pa.py_buffer(BOM + text if text.startswith(BOM) else text)
+    return pa.py_buffer(BOM + data.tobytes() if data[: len(BOM)].tobytes() == BOM else data.data)
 
 
 def _miscounted(name: str, parsed: int, cut: int, row: int, end: int) -> CorruptFile:

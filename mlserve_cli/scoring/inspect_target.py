@@ -12,7 +12,7 @@ from mlserve_cli.contract import Contract, bind
 from mlserve_cli.errors import InputMissing, InvalidModel, shown
 from mlserve_cli.manifest import Manifest, read_manifest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
-from mlserve_cli.scoring.verify import MANIFEST_SUFFIX
+from mlserve_cli.scoring.verify_run import MANIFEST_SUFFIX
 from mlserve_cli.tables import Dialect, Shard
 
 

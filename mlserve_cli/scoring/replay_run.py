@@ -20,7 +20,7 @@ from mlserve_cli.scoring.plan import lay_out
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.task import Job, TaskFailure, run_job
-from mlserve_cli.scoring.verify import check_files, manifest_path_of
+from mlserve_cli.scoring.verify_run import check_files, manifest_path_of
 
 # What two machines' float32 arithmetic may differ by, where the libraries or the processor are not the same.
 TOLERANCE = 1e-5
@@ -83,7 +83,7 @@ def _score_again(
     engine = engines.InProcess() if layout.in_process else engines.Processes(layout.workers)
     records: dict[int, TaskRecord] = {}
     with engine:
-        for event in engine.run(jobs, run_job, standing=lambda job: None):
+        for event in engine.run(jobs, run_job, standing=_nothing_stands):
             match event:
                 case engines.Finished(result=TaskRecord() as record):
                     records[record.task] = record
@@ -96,6 +96,10 @@ def _score_again(
                 case _:
                     observer.lost("a worker died")
     return [records[task.id] for task in plan.tasks]
+
+
+def _nothing_stands(job: Job) -> None:  # noqa: ARG001
+    """A replay has nothing to take up: a worker that dies has done nothing."""
 
 
 def _files(

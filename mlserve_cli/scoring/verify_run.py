@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mlserve_cli import storage, tables
 from mlserve_cli.errors import InputMissing, RunMismatch, shown
-from mlserve_cli.manifest import Manifest, OutputFile, read_manifest
+from mlserve_cli.manifest import Manifest, read_manifest
 from mlserve_cli.planning import Task
 from mlserve_cli.scoring.rows import output_schema
 
@@ -138,7 +138,9 @@ def _prove_order(path: Path, tasks: tuple[Task, ...], aside: dict[str, NDArray[n
         different = np.flatnonzero((rows != wanted) | (files != name))
         if len(different):
             at = int(different[0])
-            raise _mismatch(f"row {rows[at]} of {shown(files[at])} stands where row {wanted[at]} of {shown(name)} should", path)
+            raise _mismatch(
+                f"row {rows[at]} of {shown(files[at])} stands where row {wanted[at]} of {shown(name)} should", path
+            )
     if len(found.take(1)[1]):
         raise _mismatch("rows stand in the file that the plan does not know", path)
 

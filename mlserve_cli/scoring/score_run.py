@@ -11,7 +11,9 @@ from mlserve_cli.scoring.estimate import expected_seconds
 from mlserve_cli.scoring.plan import Layout, lay_out, make_plan
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
+from mlserve_cli.scoring.rows import output_schema
 from mlserve_cli.scoring.run import hold_output, open_run, run_tasks
+from mlserve_cli.scoring.spool import standard_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Preview:
     estimate: Estimate
     expected_seconds: float
 
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        """What each written row would consist of."""
+        return tuple(output_schema(self.plan).names)
+
 
 def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
     """Score, prove, commit.
@@ -48,8 +55,8 @@ def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
     """
     observer.stage("planning")
     model = resolve(request.model)
-    with hold_output(request) as place:
-        plan, predictor = make_plan(request, model, observer=observer)
+    with hold_output(request) as place, standard_input(request.inputs) as inputs:
+        plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
         with open_run(plan, request, model=model, place=place, observer=observer) as run:
             if run.standing is not None:
                 return RunResult(run.standing, place.out, place.manifest, already=True)
@@ -61,6 +68,8 @@ def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
 def preview(request: ScoreRequest, *, observer: Observer = SILENT) -> Preview:
     """The plan and an estimate of time and memory, measured on the first rows; nothing is written."""
     model = resolve(request.model)
-    plan, predictor = make_plan(request, model, observer=observer)
-    layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
-    return Preview(plan, model, layout, layout.estimate, expected_seconds(plan, layout, predictor=predictor))
+    with standard_input(request.inputs) as inputs:
+        plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
+        layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
+        expected = expected_seconds(plan, layout, predictor=predictor)
+        return Preview(plan, model, layout, layout.estimate, expected)

@@ -1,0 +1,164 @@
+"""Progress on standard error: a bar where a person watches, a plain line now and then elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from mlserve_cli.cli.terminal import TERMINAL, is_interactive
+from mlserve_cli.scoring import Observer, memory_in_use
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from mlserve_cli.manifest import TaskRecord
+    from mlserve_cli.planning import Estimate, Plan
+
+PLAIN_LINE_S = 10.0
+MIB = 1 << 20
+
+
+@contextmanager
+def watching() -> Iterator[Observer]:
+    """An observer that shows what this terminal can show, for as long as the block runs."""
+    if TERMINAL.quiet or not TERMINAL.progress:
+        yield Plain(silent=True)
+    elif is_interactive():
+        with _bar() as bar:
+            yield Bar(bar)
+    else:
+        yield Plain()
+
+
+@dataclass(slots=True)
+class Count:
+    """Tasks and rows done, and since when. Rows that were there before count as done, not as speed."""
+
+    tasks: int = 0
+    rows: int = 0
+    done_tasks: int = 0
+    done_rows: int = 0
+    found_rows: int = 0
+    since_s: float = field(default_factory=time.monotonic)
+
+    def add(self, record: TaskRecord, *, resumed: bool) -> None:
+        """One more task."""
+        self.done_tasks += 1
+        self.done_rows += record.rows_in
+        self.found_rows += record.rows_in if resumed else 0
+
+    @property
+    def rows_per_s(self) -> float:
+        """Of this attempt."""
+        return (self.done_rows - self.found_rows) / max(time.monotonic() - self.since_s, 1e-9)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to go at this speed, None before there is one."""
+        return (self.rows - self.done_rows) / self.rows_per_s if self.rows_per_s else None
+
+
+class Plain:
+    """One line at most every ten seconds, for logs."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self._count, self._silent, self._said_s = Count(), silent, time.monotonic()
+
+    def stage(self, name: Literal["planning", "scoring", "committing"]) -> None:
+        """A stage is not worth a line of a log."""
+        if name == "scoring":
+            self._count.since_s = self._said_s = time.monotonic()
+
+    def warn(self, text: str) -> None:
+        """A warning is."""
+        TERMINAL.warn(text)
+
+    def planned(self, plan: Plan, estimate: Estimate) -> None:  # noqa: ARG002
+        """How much there is."""
+        self._count.tasks, self._count.rows = len(plan.tasks), plan.rows
+
+    def finished(self, record: TaskRecord, *, resumed: bool) -> None:
+        """A line, if the last one is long ago."""
+        self._count.add(record, resumed=resumed)
+        if self._silent or time.monotonic() - self._said_s < PLAIN_LINE_S:
+            return
+        self._said_s = time.monotonic()
+        print(_line(self._count), file=sys.stderr, flush=True)
+
+    def lost(self, detail: str) -> None:
+        """A fault that was survived."""
+        TERMINAL.warn(f"{detail}; it is tried again")
+
+
+class Bar:
+    """A bar with tasks, rows, speed, time to go and memory."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._count = progress, Count()
+        self._task = progress.add_task("planning", total=None, facts="")
+
+    def stage(self, name: Literal["planning", "scoring", "committing"]) -> None:
+        """What the bar is about."""
+        if name == "scoring":
+            self._count.since_s = time.monotonic()
+        self._progress.update(self._task, description=name)
+
+    def warn(self, text: str) -> None:
+        """Above the bar."""
+        self._progress.console.print(f"warning: {text}", markup=False, highlight=False)
+
+    def planned(self, plan: Plan, estimate: Estimate) -> None:  # noqa: ARG002
+        """How long the bar is."""
+        self._count.tasks, self._count.rows = len(plan.tasks), plan.rows
+        self._progress.update(self._task, total=max(plan.rows, 1))
+
+    def finished(self, record: TaskRecord, *, resumed: bool) -> None:
+        """The bar grows."""
+        self._count.add(record, resumed=resumed)
+        facts = f"{_amounts(self._count)} · {memory_in_use() // MIB:,} MiB"
+        self._progress.update(self._task, completed=self._count.done_rows, facts=facts)
+
+    def lost(self, detail: str) -> None:
+        """A fault that was survived."""
+        self.warn(f"{detail}; it is tried again")
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %", markup=False),
+        TextColumn("{task.fields[facts]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield progress
+
+
+def _line(count: Count) -> str:
+    return f"scoring: {_amounts(count)}, {memory_in_use() // MIB:,} MiB"
+
+
+def _amounts(count: Count) -> str:
+    left = "" if count.left_s is None or count.done_rows == count.rows else f", {duration(count.left_s)} to go"
+    return (
+        f"{count.done_tasks}/{count.tasks} tasks, {count.done_rows:,}/{count.rows:,} rows, "
+        f"{count.rows_per_s:,.0f} rows/s{left}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """12.3 s, 4 min 05 s, 2 h 03 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,156 @@
+"""`mlserve score`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from mlserve_cli.cli import options, parse
+from mlserve_cli.cli.settings import settings_of
+from mlserve_cli.cli.terminal import TERMINAL
+from mlserve_cli.errors import UsageError, shown
+
+if TYPE_CHECKING:
+    from mlserve_cli.scoring import ScoreRequest
+
+
+def score(
+    context: typer.Context,
+    model: options.Model,
+    inputs: options.Inputs,
+    output: options.Output,
+    features: options.Features = None,
+    rename: options.Rename = None,
+    schema_mode: options.SchemaMode = "strict",
+    nulls: options.Nulls = None,
+    nan_scores: options.NanScores = "bad",
+    id_column: options.IdColumn = None,
+    passthrough: options.Passthrough = None,
+    threshold: options.Threshold = None,
+    labels: options.Labels = True,
+    input_format: options.InputFormat = None,
+    delimiter: options.Delimiter = "",
+    encoding: options.Encoding = "utf-8",
+    quote: options.Quote = '"',
+    null_value: options.NullValue = None,
+    header: options.Header = True,
+    max_field_bytes: options.MaxFieldBytes = "16MiB",  # type: ignore[assignment]  # Typer parses the default too
+    output_columns: options.OutputColumns = None,
+    output_format: options.OutputFormat = None,
+    compression: options.Compression = None,
+    on_error: options.OnError = "fail",
+    max_errors: options.MaxErrors = None,
+    if_exists: options.IfExists = "error",
+    resume: options.Resume = False,
+    reuse: options.Reuse = None,
+    workers: options.Workers = "auto",  # type: ignore[assignment]  # Typer parses the default too
+    threads_per_worker: options.ThreadsPerWorker = "auto",  # type: ignore[assignment]  # Typer parses the default too
+    batch_rows: options.BatchRows = "auto",  # type: ignore[assignment]  # Typer parses the default too
+    memory_limit: options.MemoryLimit = None,
+    max_retries: options.MaxRetries = 2,
+    task_timeout: options.TaskTimeout = None,
+    predictor: options.Predictor = "auto",
+    limit: options.Limit = None,
+    dry_run: options.DryRun = False,
+    config: options.Config = None,  # noqa: ARG001  its callback has read it
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    progress: options.Progress = True,
+) -> int:
+    """Score every row of the inputs and commit the result as one run.
+
+    mlserve score -m champion.onnx -i day=2026-11-23/ -o runs/2026-11-23
+    """
+    TERMINAL.configure(json=json, quiet=quiet, verbose=verbose, progress=progress)
+    from mlserve_cli import scoring
+    from mlserve_cli.tables import Dialect, delimiter_named
+
+    request = scoring.ScoreRequest(
+        model=model,
+        inputs=tuple(inputs),
+        output=_checked_output(output),
+        features=tuple(features or ()),
+        rename={model_name: file_name for file_name, model_name in parse.pairs(rename or (), "--rename").items()},
+        schema_mode=schema_mode,
+        nulls=nulls,
+        nan_scores=nan_scores,
+        id_column=id_column,
+        passthrough=parse.names(passthrough or ()),
+        threshold=threshold,
+        labels=labels,
+        dialect=Dialect(
+            delimiter=delimiter_named(delimiter),
+            encoding=encoding,
+            quote=quote,
+            null_values=("", *(null_value or ())),
+            header=header,
+            max_field_bytes=max_field_bytes,
+        ),
+        input_format=input_format,
+        output_columns=parse.pairs(output_columns or (), "--output-columns"),
+        output_format=output_format,
+        compression=compression,
+        on_error=on_error,
+        max_errors=max_errors,
+        if_exists=_if_exists(if_exists, resume=resume),
+        workers=workers or None,
+        threads_per_worker=threads_per_worker or None,
+        batch_rows=batch_rows or None,
+        memory_limit=memory_limit,
+        max_retries=max_retries,
+        task_timeout=task_timeout,
+        predictor=predictor,
+        reuse=reuse,
+        limit=limit,
+        settings=settings_of(context),
+        command=tuple(sys.argv),
+    )
+    return _preview(request) if dry_run else _score(request)
+
+
+def _score(request: ScoreRequest) -> int:
+    from mlserve_cli import scoring
+    from mlserve_cli.cli.progress import watching
+    from mlserve_cli.cli.summary import run_facts, run_lines
+
+    if request.output == scoring.STREAM:
+        TERMINAL.machine_output = False  # standard output is the data's
+        with watching() as observer:
+            result = scoring.score_to_stream(request, sys.stdout.buffer, observer=observer)
+        return result.exit_code
+    with watching() as observer:
+        result = scoring.score(request, observer=observer)
+    TERMINAL.show_result(run_lines(result), run_facts(result))
+    return result.exit_code
+
+
+def _preview(request: ScoreRequest) -> int:
+    from mlserve_cli import scoring
+    from mlserve_cli.cli.summary import preview_facts, preview_lines
+
+    found = scoring.preview(request)
+    TERMINAL.show_result(preview_lines(found), preview_facts(found))
+    return 0
+
+
+def _if_exists(
+    if_exists: Literal["error", "overwrite", "resume"], *, resume: bool
+) -> Literal["error", "overwrite", "resume"]:
+    if resume and if_exists == "overwrite":
+        raise UsageError("--resume contradicts --if-exists overwrite", "", "say one of them")
+    return "resume" if resume else if_exists
+
+
+def _checked_output(output: str) -> str:
+    """Airflow runs a BashOperator's command in a temporary folder that it deletes: a relative OUT would go with it."""
+    if "AIRFLOW_CTX_DAG_ID" in os.environ and output != "-" and not os.path.isabs(output):
+        raise UsageError(
+            f"--output {shown(output)} is relative, and Airflow deletes the folder that it would be in",
+            "",
+            "give an absolute path",
+        )
+    return output

@@ -1,0 +1,189 @@
+"""What a run, a preview, a proof and a replay say at the end: lines for people, facts for machines."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from mlserve_cli.cli.progress import MIB, duration
+from mlserve_cli.errors import shown
+
+if TYPE_CHECKING:
+    from mlserve_cli.cli.terminal import Facts
+    from mlserve_cli.manifest import Manifest
+    from mlserve_cli.scoring import Preview, Replayed, RunResult, Verified
+
+TASKS_SHOWN = 12
+
+
+def run_lines(result: RunResult) -> list[str]:
+    """The summary of a run, with the command that proves it."""
+    manifest = result.manifest
+    rows, speed, model = manifest.rows, manifest.throughput, manifest.model
+    head = "already complete" if result.already else "scored"
+    stages = speed.stages
+    return [
+        f"{head}: {rows.rows_in:,} rows of {count_text(len(manifest.inputs), 'file')} in {duration(manifest.run.seconds)} "
+        f"({speed.rows_per_s:,.0f} rows/s)",
+        f"  model     {shown(_model_name(manifest))}, {model.precision}, {model.digest[:19]}",
+        f"  rows      {rows_text(manifest)}",
+        f"  time      read {duration(stages.read_s)}, features {duration(stages.features_s)}, "
+        f"inference {duration(stages.inference_s)}, write {duration(stages.write_s)} "
+        f"on {count_text(max(len(speed.workers), 1), 'worker')}{_expected(manifest)}",
+        f"  memory    {speed.peak_memory_bytes // MIB:,} MiB at most "
+        f"(estimated {speed.estimated_peak_memory_bytes // MIB:,} MiB)",
+        *_faults(manifest),
+        f"  output    {shown(str(result.output), limit=400)}",
+        f"  verify    mlserve verify {shlex.quote(str(result.output))}",
+    ]
+
+
+def run_facts(result: RunResult) -> Facts:
+    """The last line of standard output, for XCom and scripts."""
+    manifest = result.manifest
+    return {
+        "status": manifest.run.status,
+        "exit_code": manifest.run.exit_code,
+        "already_complete": result.already,
+        "output": str(result.output),
+        "manifest": str(result.manifest_path),
+        "run_id": manifest.run.id,
+        "model": {"name": manifest.model.name, "version": manifest.model.version, "digest": manifest.model.digest},
+        "rows_in": manifest.rows.rows_in,
+        "rows_out": manifest.rows.rows_out,
+        "rows_quarantined": manifest.rows.rows_quarantined,
+        "reasons": manifest.rows.reasons,
+        "resumed_tasks": manifest.run.resumed_tasks,
+        "reused_tasks": manifest.run.reused_tasks,
+        "lost_workers": manifest.run.lost_workers,
+        "seconds": manifest.run.seconds,
+        "rows_per_s": manifest.throughput.rows_per_s,
+        "peak_memory_bytes": manifest.throughput.peak_memory_bytes,
+    }
+
+
+def preview_lines(found: Preview) -> list[str]:
+    """What a run would do."""
+    plan, layout = found.plan, found.layout
+    where = "in this process" if layout.in_process else f"on {count_text(layout.workers, 'worker')}"
+    more = len(plan.tasks) - TASKS_SHOWN
+    return [
+        f"would score {plan.rows:,} rows of {count_text(len(plan.inputs), 'file')} in {count_text(len(plan.tasks), 'task')} "
+        f"{where}; nothing was written",
+        f"  model     {shown(plan.model.name)}, {plan.model.precision}, {plan.model.family}, {plan.model.digest[:19]}",
+        *(
+            f"  feeds     {shown(part.tensor.name)} <- {columns_text(part.columns, plan.contract.rename)}"
+            for part in plan.contract.inputs
+        ),
+        f"  writes    {', '.join(map(shown, found.output_columns))}",
+        f"  batches   of {plan.batch_rows:,} rows, chunks of {layout.chunk_rows:,}",
+        f"  estimate  {duration(found.expected_seconds)}, {found.estimate.peak_memory_bytes // MIB:,} MiB at most",
+        *(
+            f"  task {task.id:<4} {shown(plan.inputs[task.shard].name, limit=200)} rows {task.start_row:,} to {task.stop_row:,}"
+            for task in plan.tasks[:TASKS_SHOWN]
+        ),
+        *([f"  … and {more:,} more"] if more > 0 else []),
+    ]
+
+
+def preview_facts(found: Preview) -> Facts:
+    """A preview for machines."""
+    plan = found.plan
+    return {
+        "status": "dry run",
+        "exit_code": 0,
+        "run_id": plan.id,
+        "rows": plan.rows,
+        "files": [shard.name for shard in plan.inputs],
+        "tasks": len(plan.tasks),
+        "batch_rows": plan.batch_rows,
+        "workers": found.layout.workers,
+        "in_process": found.layout.in_process,
+        "output_columns": list(found.output_columns),
+        "estimated_seconds": round(found.expected_seconds, 3),
+        "estimated_peak_memory_bytes": found.estimate.peak_memory_bytes,
+    }
+
+
+def verified_lines(found: Verified) -> list[str]:
+    """That a run holds, and what was looked at."""
+    return [
+        f"verified: {rows_text(found.manifest)}; {count_text(found.files, 'file')}, {found.size_bytes:,} bytes, every digest, "
+        "count and place holds",
+        f"  model     {shown(_model_name(found.manifest))}, {found.manifest.model.digest}",
+        f"  manifest  {shown(str(found.manifest_path), limit=400)}",
+    ]
+
+
+def verified_facts(found: Verified) -> Facts:
+    """A proof for machines."""
+    rows = found.manifest.rows
+    return {
+        "status": "verified",
+        "exit_code": 0,
+        "manifest": str(found.manifest_path),
+        "run_id": found.manifest.run.id,
+        "files": found.files,
+        "rows_in": rows.rows_in,
+        "rows_out": rows.rows_out,
+        "rows_quarantined": rows.rows_quarantined,
+    }
+
+
+def replayed_lines(found: Replayed) -> list[str]:
+    """How the second run compares with the first."""
+    same = "the same bytes" if found.identical else f"scores within {found.largest_difference:.3g}"
+    lines = [f"replayed: {found.manifest.rows.rows_in:,} rows, {count_text(found.files, 'file')}, {same}"]
+    if found.differs:
+        lines.append(f"  note      the environment differs from then in {', '.join(found.differs)}")
+    return lines
+
+
+def replayed_facts(found: Replayed) -> Facts:
+    """A replay for machines."""
+    return {
+        "status": "replayed",
+        "exit_code": 0,
+        "run_id": found.manifest.run.id,
+        "identical": found.identical,
+        "largest_difference": found.largest_difference,
+        "environment_differs": list(found.differs),
+    }
+
+
+def rows_text(manifest: Manifest) -> str:
+    """Conservation, and why rows were set aside."""
+    rows = manifest.rows
+    text = f"{rows.rows_in:,} in = {rows.rows_out:,} out + {rows.rows_quarantined:,} in quarantine"
+    reasons = ", ".join(f"{shown(reason)} {count:,}" for reason, count in rows.reasons.items())
+    return f"{text} ({reasons})" if reasons else text
+
+
+def _faults(manifest: Manifest) -> list[str]:
+    run = manifest.run
+    told = {
+        "taken up from an earlier attempt": (run.resumed_tasks, "task"),
+        "taken over from an earlier run": (run.reused_tasks, "task"),
+        "lost and replaced": (run.lost_workers, "worker"),
+    }
+    texts = [f"{count_text(number, noun)} {what}" for what, (number, noun) in told.items() if number]
+    return [f"  note      {'; '.join(texts)}"] if texts else []
+
+
+def _expected(manifest: Manifest) -> str:
+    expected = manifest.throughput.estimated_seconds
+    return "" if expected is None else f" (estimated {duration(expected)})"
+
+
+def _model_name(manifest: Manifest) -> str:
+    return f"{manifest.model.name} {manifest.model.version}".strip()
+
+
+def columns_text(columns: tuple[str, ...], rename: dict[str, str]) -> str:
+    """Column names, each with the file's own where that is another."""
+    return ", ".join(shown(name) + (f" (from {shown(rename[name])})" if name in rename else "") for name in columns)
+
+
+def count_text(number: int, noun: str) -> str:
+    """1 file, 2 files."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
