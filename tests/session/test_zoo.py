@@ -133,10 +133,8 @@ def _stacked(spec: TensorSpec, columns: Columns) -> NDArray[Any]:
     own = [columns[name] for name in _columns_for(spec)]
     dtype = object if spec.dtype == "string" else spec.dtype
     values: NDArray[Any] = np.array([column.to_pylist() for column in own], dtype=dtype)
-    if len(spec.shape) > 2:
-        return values[0].reshape(ROWS, *(size or 1 for size in spec.shape[1:]))
     stacked: NDArray[Any] = np.ascontiguousarray(values.T) if len(spec.shape) == 2 else values[0]
-    return stacked
+    return stacked if len(spec.shape) <= 2 else stacked.reshape(ROWS, *(size or 1 for size in spec.shape[1:]))
 
 
 def _assert_same(table: pa.Table, contract: Contract, expected: dict[str, Any], facts: ModelFacts) -> None:
