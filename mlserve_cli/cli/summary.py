@@ -11,6 +11,7 @@ from mlserve_cli.errors import shown
 if TYPE_CHECKING:
     from mlserve_cli.cli.terminal import Facts
     from mlserve_cli.manifest import Manifest
+    from mlserve_cli.planning import Plan, Task
     from mlserve_cli.scoring import Preview, Replayed, RunResult, Verified
 
 TASKS_SHOWN = 12
@@ -21,17 +22,19 @@ def run_lines(result: RunResult) -> list[str]:
     manifest = result.manifest
     rows, speed, model = manifest.rows, manifest.throughput, manifest.model
     head = "already complete" if result.already else "scored"
-    stages = speed.stages
+    files, workers = count_text(len(manifest.inputs), "file"), count_text(max(len(speed.workers), 1), "worker")
+    took = duration(manifest.run.seconds)
+    memory, expected = speed.peak_memory_bytes // MIB, speed.estimated_peak_memory_bytes // MIB
+    spent = ", ".join(
+        f"{stage} {duration(getattr(speed.stages, f'{stage}_s'))}"
+        for stage in ("read", "features", "inference", "write")
+    )
     return [
-        f"{head}: {rows.rows_in:,} rows of {count_text(len(manifest.inputs), 'file')} in {duration(manifest.run.seconds)} "
-        f"({speed.rows_per_s:,.0f} rows/s)",
+        f"{head}: {rows.rows_in:,} rows of {files} in {took} ({speed.rows_per_s:,.0f} rows/s)",
         f"  model     {shown(_model_name(manifest))}, {model.precision}, {model.digest[:19]}",
         f"  rows      {rows_text(manifest)}",
-        f"  time      read {duration(stages.read_s)}, features {duration(stages.features_s)}, "
-        f"inference {duration(stages.inference_s)}, write {duration(stages.write_s)} "
-        f"on {count_text(max(len(speed.workers), 1), 'worker')}{_expected(manifest)}",
-        f"  memory    {speed.peak_memory_bytes // MIB:,} MiB at most "
-        f"(estimated {speed.estimated_peak_memory_bytes // MIB:,} MiB)",
+        f"  time      {spent} on {workers}{_expected(manifest)}",
+        f"  memory    {memory:,} MiB at most (estimated {expected:,} MiB)",
         *_faults(manifest),
         f"  output    {shown(str(result.output), limit=400)}",
         f"  verify    mlserve verify {shlex.quote(str(result.output))}",
@@ -66,10 +69,10 @@ def preview_lines(found: Preview) -> list[str]:
     """What a run would do."""
     plan, layout = found.plan, found.layout
     where = "in this process" if layout.in_process else f"on {count_text(layout.workers, 'worker')}"
+    files, tasks = count_text(len(plan.inputs), "file"), count_text(len(plan.tasks), "task")
     more = len(plan.tasks) - TASKS_SHOWN
     return [
-        f"would score {plan.rows:,} rows of {count_text(len(plan.inputs), 'file')} in {count_text(len(plan.tasks), 'task')} "
-        f"{where}; nothing was written",
+        f"would score {plan.rows:,} rows of {files} in {tasks} {where}; nothing was written",
         f"  model     {shown(plan.model.name)}, {plan.model.precision}, {plan.model.family}, {plan.model.digest[:19]}",
         *(
             f"  feeds     {shown(part.tensor.name)} <- {columns_text(part.columns, plan.contract.rename)}"
@@ -78,12 +81,14 @@ def preview_lines(found: Preview) -> list[str]:
         f"  writes    {', '.join(map(shown, found.output_columns))}",
         f"  batches   of {plan.batch_rows:,} rows, chunks of {layout.chunk_rows:,}",
         f"  estimate  {duration(found.expected_seconds)}, {found.estimate.peak_memory_bytes // MIB:,} MiB at most",
-        *(
-            f"  task {task.id:<4} {shown(plan.inputs[task.shard].name, limit=200)} rows {task.start_row:,} to {task.stop_row:,}"
-            for task in plan.tasks[:TASKS_SHOWN]
-        ),
+        *(_task_line(task, plan) for task in plan.tasks[:TASKS_SHOWN]),
         *([f"  … and {more:,} more"] if more > 0 else []),
     ]
+
+
+def _task_line(task: Task, plan: Plan) -> str:
+    name = shown(plan.inputs[task.shard].name, limit=200)
+    return f"  task {task.id:<4} {name} rows {task.start_row:,} to {task.stop_row:,}"
 
 
 def preview_facts(found: Preview) -> Facts:
@@ -108,8 +113,8 @@ def preview_facts(found: Preview) -> Facts:
 def verified_lines(found: Verified) -> list[str]:
     """That a run holds, and what was looked at."""
     return [
-        f"verified: {rows_text(found.manifest)}; {count_text(found.files, 'file')}, {found.size_bytes:,} bytes, every digest, "
-        "count and place holds",
+        f"verified: {rows_text(found.manifest)}; every digest, count and place holds",
+        f"  files     {found.files:,}, {found.size_bytes:,} bytes",
         f"  model     {shown(_model_name(found.manifest))}, {found.manifest.model.digest}",
         f"  manifest  {shown(str(found.manifest_path), limit=400)}",
     ]

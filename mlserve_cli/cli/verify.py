@@ -29,7 +29,7 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
-    """Prove a finished run: every digest, every row once and in order, nothing extra. Exit 65 with the first difference.
+    """Prove a finished run: every digest, every row once and in order, nothing extra; else exit 65.
 
     mlserve verify runs/2026-11-23
     """

@@ -48,8 +48,9 @@ class PlannedModel(Value, frozen=True):
 class PlannedOutput(Value, frozen=True):
     """What each part looks like; without `id_column` each row starts with its source_file and source_row.
 
-    `carried` are the input columns beside the predictions, by their names in the file;
-    `carried_schema` is their Arrow schema (IPC, base64), since a nested type has no text form that reads back."""
+    `carried` are the input columns beside the predictions, by their names in the file; `carried_schema` is their Arrow
+    schema (IPC, base64), since a nested type has no text form that reads back.
+    """
 
     format: Literal["parquet", "csv"]
     compression: str

@@ -205,7 +205,7 @@ def _throughput(facts: Facts, records: Sequence[TaskRecord]) -> Throughput:
 
 
 def _workers(facts: Facts, records: Sequence[TaskRecord]) -> tuple[WorkerAccount, ...]:
-    """Who did what in this attempt; the tasks of an earlier one ran at another time, so their share would mean nothing."""
+    """Who did what in this attempt; shares of time mean nothing for the tasks of an earlier one."""
     mine = [record for record in records if record.started_at_s >= facts.started_at_s]
     span = max((r.started_at_s + r.seconds for r in mine), default=0) - min((r.started_at_s for r in mine), default=0)
     found = []

@@ -136,7 +136,7 @@ def _score_batch(
 def _rescued(
     chunk: features.Features, held: NDArray[np.bool_], span: Range, predictor: Predictor, *, message: str
 ) -> _Batch:
-    """A batch on which the model failed: the rows that are to blame found and held, and the rest scored in its place."""
+    """A batch on which the model failed: the rows to blame found and held, the rest scored in its place."""
     start, stop = span
     began = time.perf_counter()
     tensors = features.batch_tensors(chunk, start, stop, held=held)

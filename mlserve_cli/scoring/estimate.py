@@ -21,7 +21,7 @@ WRITE_SHARE = 0.08
 
 
 def expected_seconds(plan: Plan, layout: Layout, *, predictor: Predictor) -> float:
-    """Seconds of the whole run on this machine, from a sample of at most a second; 0 rows take nothing but the start."""
+    """Seconds of the whole run on this machine, from a sample of at most a second; no rows take the start alone."""
     rows, seconds = _sample(plan, predictor)
     lanes = layout.workers if not layout.in_process else layout.threads_per_worker
     scoring = plan.rows * seconds / max(rows, 1) * (1 + WRITE_SHARE)

@@ -98,7 +98,7 @@ def _score_again(
     return [records[task.id] for task in plan.tasks]
 
 
-def _nothing_stands(job: Job) -> None:  # noqa: ARG001
+def _nothing_stands(job: Job) -> None:
     """A replay has nothing to take up: a worker that dies has done nothing."""
 
 

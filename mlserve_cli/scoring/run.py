@@ -239,7 +239,7 @@ def _difference_from(staging: storage.Staging, plan: Plan) -> str:
 
 
 def _take_up_records(run: OpenRun, *, observer: Observer) -> None:
-    """The records of an earlier attempt, each checked against its files: a flipped bit must not come to stand at OUT."""
+    """The records of an earlier attempt, each checked against its files: no flipped bit may come to OUT."""
     for task in run.plan.tasks:
         path = run.staging.record(task.id)
         if not path.exists():
