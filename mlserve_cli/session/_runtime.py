@@ -18,24 +18,13 @@ from mlserve_cli.errors import InvalidModel, shown
 
 __all__ = ["FOREIGN", "RowsFailed", "ort", "refusing", "run_failures"]
 
-# Everything that a load or a run was seen to raise: ONNX Runtime's own classes, which share no base, and what its
-# binding lets through (a flipped bit gives UnicodeDecodeError, a ValueError; a lost file RuntimeError).
+# ONNX Runtime's own classes share no base, and newer versions have more of them (1.24 knows no DeviceReset).
+_OWN = tuple(each for each in vars(_state).values() if isinstance(each, type) and issubclass(each, Exception))
+
+# Everything that a load or a run was seen to raise: its own, and what its binding lets through (a flipped bit gives
+# UnicodeDecodeError, a ValueError; a lost file RuntimeError).
 FOREIGN: tuple[type[Exception], ...] = (
-    _state.DeviceReset,
-    _state.EPFail,
-    _state.EngineError,
-    _state.Fail,
-    _state.InvalidArgument,
-    _state.InvalidGraph,
-    _state.InvalidProtobuf,
-    _state.ModelLoadCanceled,
-    _state.ModelLoaded,
-    _state.ModelRequiresCompilation,
-    _state.NoModel,
-    _state.NoSuchFile,
-    _state.NotFound,
-    _state.NotImplemented,
-    _state.RuntimeException,
+    *_OWN,
     RuntimeError,
     ValueError,
     TypeError,
