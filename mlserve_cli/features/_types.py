@@ -14,7 +14,7 @@ Fit = Literal["fine", "coerced", "never"]
 _INTS = {f"{sign}int{bits}": (sign, bits) for sign in ("", "u") for bits in (8, 16, 32, 64)}
 _FLOATS = {"halffloat", "float", "double"}
 _STRINGS = {"string", "large_string", "string_view"}
-_LIST = re.compile(r"(fixed_size_|large_)?list(_view)?<\w[^:]*: (?P<item>.*?)( not null)?(, .*)?>(\[(?P<size>\d+)\])?")
+_LIST = re.compile(r"(fixed_size_|large_)?list<[^:]*: (?P<item>.*?)( not null)?>(\[(?P<size>\d+)\])?")
 _DICTIONARY = re.compile(r"dictionary<values=(?P<values>.+), indices=\w+, ordered=\d>")
 
 
