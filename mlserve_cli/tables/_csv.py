@@ -94,18 +94,26 @@ def _head(piece: Piece | None, rules: Rules) -> tuple[tuple[Column, ...], Piece]
 def _fields(record: NDArray[np.uint8], rules: Rules) -> list[str]:
     """The fields of one record (uint8, shape [n]) as they stand, by the same parser that reads the rows."""
     line = pa.py_buffer(_as_utf8(record, rules).to_pybytes() + b"\n")
+    width = 1
 
-    def parsed(names: list[str]) -> pa.Table:
+    def count(bad: pc.InvalidRow) -> str:
+        nonlocal width
+        width = bad.actual_columns
+        return "skip"
+
+    def parsed(width: int, note: object = None) -> pa.Table:
+        names = [str(position) for position in range(width)]
         return pc.read_csv(
             pa.BufferReader(line),
-            read_options=pc.ReadOptions(use_threads=False, autogenerate_column_names=True, block_size=len(line) + 64),
-            parse_options=_parse_options(rules, quoted=True, one_column=False),
+            read_options=pc.ReadOptions(use_threads=False, column_names=names, block_size=len(line) + 64),
+            parse_options=_parse_options(rules, quoted=True, one_column=False, note=note),
             convert_options=pc.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
 
-    return [str(column[0]) for column in parsed(parsed([]).column_names).columns]
+    parsed(1, count)  # how many fields there are is told by a parse that expects one
+    return [str(column[0]) for column in parsed(width).columns]
 
 
 def _blocks(first: Piece, rest: Iterator[Piece], *, one_column: bool) -> Iterator[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
@@ -34,7 +35,8 @@ def read_chunks(
         pieces = read_parquet(shard, columns=wanted, start_row=start_row, stop_row=stop_row, batch_rows=chunk_rows)
     else:
         pieces = read_csv(shard, columns=wanted, start_row=start_row, stop_row=stop_row, dialect=dialect)
-    places = [wanted.index(position) for position in positions]
+    place = {position: index for index, position in enumerate(wanted)}
+    places = [place[position] for position in positions]
     rows = start_row
     try:
         with translated(shard.name):
@@ -64,13 +66,13 @@ def check_unchanged(shard: Shard) -> None:
 def _positions(shard: Shard, columns: Sequence[str]) -> tuple[list[int], dict[str, str]]:
     """Where the columns stand in the file, and the Hive keys among them with their values."""
     names = [column.name for column in shard.file_columns]
-    keys = dict(shard.hive)
+    counts, place, keys = Counter(names), {name: index for index, name in enumerate(names)}, dict(shard.hive)
     for column in columns:
-        if names.count(column) > 1:
+        if counts[column] > 1:
             raise DuplicateColumn(shard.name, column)
-        if column not in keys and (not column or column not in names):
+        if column not in keys and (not column or column not in place):
             raise MissingColumn(shard.name, column, tuple(names))
-    return [names.index(column) for column in columns if column not in keys], {c: keys[c] for c in columns if c in keys}
+    return [place[column] for column in columns if column not in keys], {c: keys[c] for c in columns if c in keys}
 
 
 def _regrouped(pieces: Iterable[Chunk], *, start_row: int, stop_row: int, chunk_rows: int) -> Iterator[Chunk]:

@@ -154,21 +154,24 @@ def _line_ends(buffer: bytearray, data: Bytes, rules: Rules) -> tuple[Mask, NDAr
     if not quote or buffer.find(quote, 0, size) < 0:
         return ends, np.empty(0, np.intp)
     quotes = np.flatnonzero(data == ord(quote))
-    at = np.flatnonzero(ends)
-    ends[at[np.searchsorted(quotes, at) & 1 == 1]] = False
+    _clear_quoted(ends, quotes)
     return ends, quotes
+
+
+def _clear_quoted(marks: Mask, quotes: NDArray[np.intp]) -> None:
+    """Take the marks inside quotes away: those with an odd number of quotes before them."""
+    for base in range(0, len(marks) if len(quotes) else 0, PIECE_BYTES):
+        at = np.flatnonzero(marks[base : base + PIECE_BYTES]) + base
+        marks[at[np.searchsorted(quotes, at) & 1 == 1]] = False
 
 
 def _last_end(data: Bytes, ends: Mask) -> int:
     """Where the last finished record stops; a CR in the last byte may be half of a CR LF and waits."""
-    size = len(ends)
-    if size and data[-1] == CR:
-        size -= 1
-    step = 4096
-    for stop in range(size, 0, -step):
-        found = np.flatnonzero(ends[max(stop - step, 0) : stop])
-        if len(found):
-            return max(stop - step, 0) + int(found[-1]) + 1
+    size = len(ends) - int(len(ends) > 0 and data[-1] == CR)
+    for stop in range(size, 0, -PIECE_BYTES // 16):
+        start = max(stop - PIECE_BYTES // 16, 0)
+        if (found := np.flatnonzero(ends[start:stop])).size:
+            return start + int(found[-1]) + 1
     return 0
 
 
@@ -197,12 +200,9 @@ def _check_quotes(data: Bytes, quotes: NDArray[np.intp], *, rules: Rules, line: 
         what = "a quote stands inside a field" if at in opening else "text follows a closing quote"
         raise rules.fail(what, line=line + _lines_in(data[:at]), hint=hint)
     if at_end and len(quotes) % 2:
-        opened = int(quotes[-1])
-        raise rules.fail(
-            "a quote that opens here is still open at the end of the file",
-            line=line + _lines_in(data[:opened]),
-            hint=hint,
-        )
+        fields = opening[np.concatenate([[True], opening[1:] != closing[: len(opening) - 1] + 1])]
+        what = "a quote that opens here is still open at the end of the file"
+        raise rules.fail(what, line=line + _lines_in(data[: int(fields[-1])]), hint=hint)
 
 
 def _check_bytes(buffer: bytearray, data: Bytes, *, rules: Rules, line: int) -> None:
@@ -216,27 +216,32 @@ def _check_bytes(buffer: bytearray, data: Bytes, *, rules: Rules, line: int) -> 
 def _check_lengths(data: Bytes, ends: Mask, quotes: NDArray[np.intp], *, rules: Rules, line: int) -> None:
     """No field over the limit, no record that outgrows memory. A field can only be too long where its record is."""
     limit = rules.dialect.max_field_bytes
-    if len(data) <= limit or _longest_gap(np.flatnonzero(ends), len(data))[0] <= limit:
+    if len(data) <= limit or (record := _longest_gap(ends))[0] <= limit:
         return
-    parts = np.flatnonzero(data == ord(rules.delimiter))
-    parts = parts[np.searchsorted(quotes, parts) & 1 == 0]
-    length, at = _longest_gap(np.union1d(np.flatnonzero(ends), parts), len(data))
-    if length > limit:
+    parts: Mask = data == ord(rules.delimiter)
+    _clear_quoted(parts, quotes)
+    field = _longest_gap(parts | ends)
+    if field[0] > limit:
         what = f"a field is longer than {limit} bytes"
         hint = "a quote left open? --quote '' reads quotes as they are; --max-field-bytes raises the limit"
-        raise rules.fail(what, line=line + _lines_in(data[:at]), hint=hint)
+        raise rules.fail(what, line=line + _lines_in(data[: field[1]]), hint=hint)
     longest = max(RECORD_BYTES, 2 * limit)
-    if _longest_gap(np.flatnonzero(ends), len(data))[0] > longest:
+    if record[0] > longest:
         what = f"a record is longer than {longest} bytes"
-        raise rules.fail(what, line=line, hint="is it CSV at all, with lines?")
+        raise rules.fail(what, line=line + _lines_in(data[: record[1]]), hint="is it CSV at all, with lines?")
 
 
-def _longest_gap(separators: NDArray[np.intp], size: int) -> tuple[int, int]:
-    """The most bytes between two separators, and where they begin."""
-    starts = np.concatenate([[0], separators + 1])
-    lengths = np.concatenate([separators, [size]]) - starts
-    at = int(lengths.argmax())
-    return int(lengths[at]), int(starts[at])
+def _longest_gap(marks: Mask) -> tuple[int, int]:
+    """The most bytes between two marks, and where they begin. In slices: positions take eight times the marks."""
+    longest, at, begin = 0, 0, 0
+    for base in range(0, len(marks), PIECE_BYTES):
+        stops = np.flatnonzero(marks[base : base + PIECE_BYTES]) + base
+        if len(stops):
+            lengths = np.diff(stops, prepend=begin - 1) - 1
+            if (most := int(lengths.max())) > longest:
+                longest, at = most, int(stops[int(lengths.argmax())]) - most
+            begin = int(stops[-1]) + 1
+    return max((longest, at), (len(marks) - begin, begin))
 
 
 def _check_encoding(data: Bytes, *, rules: Rules, line: int) -> None:

@@ -138,8 +138,8 @@ def delimiter_named(text: str) -> str:
 def _check_encoding(encoding: str) -> None:
     try:
         codecs.lookup(encoding)
-        b"".decode(encoding)
-    except LookupError as error:
+        "x".encode(encoding)
+    except (LookupError, ValueError) as error:
         raise UsageError(
             f"{shown(encoding)} is no text encoding",
             "--encoding",

@@ -208,7 +208,7 @@ def test_an_output_inside_around_or_equal_to_an_input_is_refused(tmp_path: Path)
         assert find(tmp_path / "in" / "a.csv", output=output if output == "-" else str(tmp_path / output)).files
 
 
-def test_every_refusal_names_what_was_typed(tmp_path: Path) -> None:
+def test_every_refusal_names_what_was_typed() -> None:
     with pytest.raises(MlserveError) as refused:
         find("no such \x1b[31m file")
     assert "\x1b" not in str(refused.value)
