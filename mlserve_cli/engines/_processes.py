@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,9 @@ from mlserve_cli.engines._worker import Done, Failed, Ready
 from mlserve_cli.errors import Unavailable
 
 _MAX_FAILED_STARTS = 3
+# The kernel takes a dead process's memory back in its own time. A worker started 20 ms after such a death ran into the
+# limit while it was still a fork of the driver, and the kernel killed the driver (measured, one run in five).
+_MEMORY_COMES_BACK_S = 0.5
 
 
 class Processes:
@@ -151,12 +155,13 @@ class Processes:
         if "SIGKILL" in detail and kills is not None and kills != self._memory_kills:
             self._memory_kills = kills
             self._limit = max(1, self._limit - 1)
+            time.sleep(_MEMORY_COMES_BACK_S)
             return f"{detail}, since memory ran out"
         return detail
 
     def _count_failed_start(self, detail: str) -> None:
         self._failed_starts += 1
-        if self._failed_starts > _MAX_FAILED_STARTS:
+        if self._failed_starts > max(_MAX_FAILED_STARTS, self._max_retries):
             raise Unavailable("worker processes cannot be started", detail, "try --workers 1, or look at --verbose")
 
     def _spawn(self, wanted: int) -> None:

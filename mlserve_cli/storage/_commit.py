@@ -26,6 +26,7 @@ def commit_folder(staging: Staging, out: Path, *, overwrite: bool) -> None:
     never replaces anything but an empty folder, on any file system.
     """
     with translated(out, "commit the run"):
+        staging.sweep()
         for folder in _folders_bottom_up(staging.payload):
             sync_folder(folder)
         with deferred_signals():

@@ -68,7 +68,7 @@ class Staging:
             _make_private_folder(self.root)
             for folder in (self.records, self.payload, self.data, self.quarantine):
                 folder.mkdir(exist_ok=True)
-            self._sweep()
+            self.sweep()
             sync_folder(self.root.parent)
         if not publish(self.plan, lambda file: file.write(plan)).is_new and self._standing_plan() != plan:
             replace(self.plan, plan)
@@ -79,7 +79,8 @@ class Staging:
             self.plan.unlink(missing_ok=True)
             remove_tree(self.root)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """Remove the drafts that a killed process left. Nobody may be writing. Raises OSError."""
         for folder in (self.root, self.records, self.payload, self.data, self.quarantine):
             with os.scandir(folder) as entries:
                 for entry in entries:

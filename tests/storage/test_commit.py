@@ -103,6 +103,15 @@ def test_a_quarantine_with_rows_goes_along(tmp_path: Path) -> None:
     assert standing_at(tmp_path / "out", is_file=False) is Standing.RUN
 
 
+def test_what_a_killed_worker_left_half_written_does_not_go_along(tmp_path: Path) -> None:
+    staging = finished_staging(tmp_path / "out", b"new")
+    (staging.data / ".part-00001-00000.parquet.123-aabbccdd.draft").write_bytes(b"half")
+
+    commit_folder(staging, tmp_path / "out", overwrite=False)
+
+    assert tree(tmp_path) == {"out/manifest.json": b"new", "out/data/part-00000-00000.parquet": b"new"}
+
+
 def test_an_old_run_caught_between_two_renames_is_put_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
     commit_folder(finished_staging(out, b"old"), out, overwrite=False)
