@@ -1,5 +1,6 @@
 """What the columns and tensors are: the values that every layer above speaks in. No file is read here."""
 
+from mlserve_cli.contract._arrow import empty_table, int64_array, text_array
 from mlserve_cli.contract._bind import bind, threshold_output
 from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
 from mlserve_cli.contract._values import (
@@ -33,7 +34,10 @@ __all__ = [
     "TensorSpec",
     "Value",
     "bind",
+    "empty_table",
     "encode_canonical",
+    "int64_array",
     "sha256_of",
+    "text_array",
     "threshold_output",
 ]

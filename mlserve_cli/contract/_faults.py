@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mlserve_cli.contract._arrow import empty_table, int64_array, text_array
+
 FAULT_SCHEMA = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("reason", pa.string()), ("value", pa.string())]
 )
@@ -35,7 +37,7 @@ class Faults:
         """One fault for each of `rows` (int64, shape [n]); `values` are what stood there: strings, or one for all."""
         count = len(rows)
         texts = _repeated(values, count) if isinstance(values, str) else values.cast(pa.string())
-        columns = [_row_array(rows), _repeated(column, count), _repeated(reason, count), texts]
+        columns = [int64_array(rows), _repeated(column, count), _repeated(reason, count), texts]
         return cls(pa.table(columns, schema=FAULT_SCHEMA))
 
     @classmethod
@@ -46,7 +48,7 @@ class Faults:
 
     def moved_to(self, places: NDArray[np.int64]) -> Faults:
         """The same faults with row i standing at places[i] (int64, ascending): back from kept rows to the chunk's."""
-        return Faults(self.table.set_column(0, FAULT_SCHEMA.field("row"), _row_array(places[self.row_of_each])))
+        return Faults(self.table.set_column(0, FAULT_SCHEMA.field("row"), int64_array(places[self.row_of_each])))
 
     @property
     def row_of_each(self) -> NDArray[np.int64]:
@@ -63,13 +65,9 @@ class Faults:
         return int(self.table.num_rows)
 
 
-_NO_FAULTS = FAULT_SCHEMA.empty_table()
+_NO_FAULTS = empty_table(FAULT_SCHEMA)
 _NO_ROWS = np.zeros(0, np.int64)
 
 
-def _row_array(rows: NDArray[np.int64]) -> pa.Array:
-    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows, np.int64))])
-
-
 def _repeated(text: str, count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(text, pa.string()), count)
+    return pa.repeat(text_array([text])[0], count)

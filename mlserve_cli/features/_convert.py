@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlserve_cli.contract import Contract, Faults, Input
+from mlserve_cli.contract import Contract, Faults, Input, text_array
 from mlserve_cli.features._buffers import Mask, as_arrow, null_mask, one_array, rows_where, values_of
 from mlserve_cli.features._numbers import to_bool, to_float, to_int
 from mlserve_cli.features._strings import objects_of, printed
@@ -178,7 +178,10 @@ def _wrong_length(array: pa.Array, width: int) -> Mask:
 
 
 def _total_lengths(array: pa.Array) -> NDArray[np.int64]:
-    lengths: NDArray[np.int64] = values_of(pc.fill_null(pc.cast(pc.list_value_length(array), pa.int64()), 0)).copy()
+    lengths: NDArray[np.int64] = values_of(pc.cast(pc.list_value_length(array), pa.int64())).copy()
+    nulls = null_mask(array)
+    if nulls is not None:
+        lengths[nulls] = 0
     if not _is_list(array.type.value_type):
         return lengths
     inner = _total_lengths(array.flatten())
@@ -206,7 +209,7 @@ def _plain(array: pa.Array, dtype: str) -> pa.Array:
     if pa.types.is_string_view(array.type):
         return pc.cast(array, pa.string())
     if pa.types.is_floating(array.type) and not dtype.startswith("float"):
-        return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+        return pc.if_else(pc.is_nan(array), pa.nulls(1, array.type)[0], array)
     return array
 
 
@@ -231,7 +234,8 @@ def _count_coerced(array: pa.Array, parsed: Parsed, *, whole_column: bool) -> in
 def _seen(array: pa.Array, mask: Mask) -> pa.Array:
     """What stands at the marked rows, as text cut to a line; empty for null."""
     taken = array.filter(as_arrow(mask))
-    return pc.fill_null(pc.utf8_slice_codeunits(printed(taken), 0, 80), "")
+    texts = pc.utf8_slice_codeunits(printed(taken).cast(pa.string()), 0, 80)
+    return pc.fill_null(texts, text_array([""])[0])
 
 
 def _on_other_rows(faults: Faults, known: Faults) -> Faults:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlserve_cli.contract import Contract, Faults, Output, threshold_output
+from mlserve_cli.contract import Contract, Faults, Output, text_array, threshold_output
 from mlserve_cli.errors import InvalidModel, shown
 from mlserve_cli.features._buffers import Mask, as_arrow, rows_where
 
@@ -47,6 +47,8 @@ def bad_scores(contract: Contract, outputs: Outputs) -> Faults:
             continue
         for name, part in _parts_of(output, values):
             rows = rows_where(~np.isfinite(part.reshape(len(part), -1)).all(axis=1))
+            if not len(rows):
+                continue
             faults.append(Faults.at(rows, column=name, reason=NOT_FINITE, values=_first_odd(part, rows)))
     return Faults.together(faults)
 
@@ -88,7 +90,7 @@ def _flat(output: Output, values: NDArray[Any]) -> NDArray[Any]:
 
 def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):
-        return pa.array(values.tolist(), pa.string())  # of the ndarray itself it would import pandas
+        return text_array(values)
     if values.dtype == np.float16:
         values = values.astype(np.float32)
     return as_arrow(np.ascontiguousarray(values))
@@ -112,7 +114,7 @@ def _prediction(contract: Contract, outputs: Outputs, threshold: float) -> pa.Ar
     first, second = _threshold_classes(contract)
     if isinstance(second, str):
         return pa.DictionaryArray.from_arrays(
-            as_arrow(reached.astype(np.int32)), pa.array([str(first), second], pa.string())
+            as_arrow(reached.astype(np.int32)), text_array([str(first), second])
         ).dictionary_decode()
     return as_arrow(np.where(reached, np.int64(second), np.int64(first)))
 
@@ -132,8 +134,8 @@ def _parts_of(output: Output, values: NDArray[Any]) -> list[tuple[str, NDArray[A
 
 
 def _first_odd(part: NDArray[Any], rows: NDArray[np.int64]) -> pa.Array:
-    odd = part[rows].reshape(len(rows), -1)
-    first = odd[np.arange(len(rows)), np.argmax(~np.isfinite(odd), axis=1)] if odd.size else odd.reshape(-1)
+    odd = part.reshape(len(part), -1)[rows]
+    first = odd[np.arange(len(rows)), np.argmax(~np.isfinite(odd), axis=1)]
     return as_arrow(first.astype(np.float64)).cast(pa.string())
 
 

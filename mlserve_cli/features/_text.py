@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlserve_cli.contract import text_array
 from mlserve_cli.features._buffers import Mask, as_arrow, null_mask, values_of
 
 _NUMBER = r"\A[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\z"
@@ -63,8 +64,8 @@ def parse_ints(strings: pa.Array, dtype: np.dtype[Any], *, coerce: bool) -> Pars
 def parse_bools(strings: pa.Array, *, coerce: bool) -> Parsed:
     """Strings as bools: true, false in any case, 0, 1; null becomes False."""
     lower = pc.ascii_lower(pc.utf8_trim_whitespace(strings) if coerce else strings)
-    true = pc.is_in(lower, pa.array(["true", "1"], strings.type))
-    false = pc.is_in(lower, pa.array(["false", "0"], strings.type))
+    true = pc.is_in(lower, text_array(["true", "1"]).cast(strings.type))
+    false = pc.is_in(lower, text_array(["false", "0"]).cast(strings.type))
     wrong = ~(values_of(true) | values_of(false))
     nulls = null_mask(strings)
     if nulls is not None:
@@ -112,13 +113,15 @@ def _parse_odd_ints(strings: pa.Array, target: pa.DataType, *, coerce: bool) -> 
     digits = pc.replace_substring_regex(trimmed, r"\A[+-]?0*", "")
     negative = _values(pc.starts_with(trimmed, "-"))
     fits = whole & _fits_digits(digits, negative, np.iinfo(target.to_pandas_dtype()))
+    minus, zero, nothing = text_array(["-", "0", ""]).cast(strings.type)
     canonical = pc.binary_join_element_wise(
-        pc.if_else(as_arrow(negative), pa.scalar("-", strings.type), pa.scalar("", strings.type)),
-        pc.if_else(pc.equal(digits, ""), pa.scalar("0", strings.type), digits),
-        pa.scalar("", strings.type),
+        pc.if_else(as_arrow(negative), minus, nothing),
+        pc.if_else(pc.equal(digits, nothing), zero, digits),
+        nothing,
     )
     if pa.types.is_unsigned_integer(target):
-        canonical = pc.replace_substring_regex(canonical, r"\A-0\z", "0")
+        minus, zero, nothing = text_array(["-", "0", ""]).cast(strings.type)
+    canonical = pc.replace_substring_regex(canonical, r"\A-0\z", "0")
     numbers = pc.cast(_only(canonical, fits), target)
     values = _filled(numbers, null_mask(numbers))
     wrong, changed = ~whole & ~_nulls(strings), None
@@ -133,9 +136,9 @@ def _parse_odd_ints(strings: pa.Array, target: pa.DataType, *, coerce: bool) -> 
 def _fits_digits(digits: pa.Array, negative: Mask, limits: np.iinfo[Any]) -> Mask:
     """Compared as text of one length, so that no number is too long to compare."""
     padded = pc.utf8_lpad(digits, width=20, padding="0")
-    short = _values(pc.less_equal(pc.utf8_length(digits), 20))
-    below = _values(pc.less_equal(padded, str(int(limits.max)).zfill(20)))
-    above = _values(pc.less_equal(padded, str(-int(limits.min)).zfill(20)))
+    short = values_of(pc.utf8_length(digits)) <= 20
+    highest, lowest = text_array([str(int(end)).zfill(20) for end in (limits.max, -int(limits.min))]).cast(digits.type)
+    below, above = (_values(pc.less_equal(padded, limit)) for limit in (highest, lowest))
     return short & np.where(negative, above, below)
 
 
@@ -159,7 +162,7 @@ def _matches(strings: pa.Array, pattern: str) -> Mask:
 
 
 def _only(strings: pa.Array, kept: Mask) -> pa.Array:
-    return pc.if_else(as_arrow(kept), strings, pa.scalar(None, strings.type))
+    return pc.if_else(as_arrow(kept), strings, pa.nulls(1, strings.type)[0])
 
 
 def _nulls(array: pa.Array) -> Mask:
