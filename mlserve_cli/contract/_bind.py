@@ -284,7 +284,9 @@ def _rename_outputs(
     outputs: tuple[Output, ...], names: dict[str, str], *, has_prediction: bool
 ) -> tuple[tuple[Output, ...], str]:
     written = [column for output in outputs for column in output.columns] + [PREDICTION] * has_prediction
-    for old in names:
+    for old, new in names.items():
+        if not new:
+            raise UsageError(f"--output-columns gives {shown(old)} an empty name")
         if old not in written:
             raise UsageError(
                 f"--output-columns renames {shown(old)}, which is not written",
@@ -297,7 +299,7 @@ def _rename_outputs(
     )
     prediction = names.get(PREDICTION, PREDICTION)
     columns = [column for output in renamed for column in output.columns] + [prediction] * has_prediction
-    twice = sorted({column for column in columns if columns.count(column) > 1 or not column})
+    twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise InvalidModel(
             f"two outputs would be written as {shown(twice[0])}", "", "rename one with --output-columns OLD=NEW"
