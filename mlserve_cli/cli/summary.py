@@ -68,7 +68,7 @@ def run_facts(result: RunResult) -> Facts:
 def preview_lines(found: Preview) -> list[str]:
     """What a run would do."""
     plan, layout = found.plan, found.layout
-    where = "in this process" if layout.in_process else f"on {count_text(layout.workers, 'worker')}"
+    where = "in this process" if layout.in_process else f"on {count_text(layout.lanes, 'worker')}"
     files, tasks = count_text(len(plan.inputs), "file"), count_text(len(plan.tasks), "task")
     more = len(plan.tasks) - TASKS_SHOWN
     return [
@@ -102,7 +102,7 @@ def preview_facts(found: Preview) -> Facts:
         "files": [shard.name for shard in plan.inputs],
         "tasks": len(plan.tasks),
         "batch_rows": plan.batch_rows,
-        "workers": found.layout.workers,
+        "workers": found.layout.lanes,
         "in_process": found.layout.in_process,
         "output_columns": list(found.output_columns),
         "estimated_seconds": round(found.expected_seconds, 3),

@@ -1,7 +1,7 @@
 """The plan: which rows of which shard make which task, in batches of how many rows. Pure: no file is read here."""
 
 from mlserve_cli.planning.plan import PLAN_FORMAT, Plan, PlannedGolden, PlannedModel, PlannedOutput, Task, difference
-from mlserve_cli.planning.sizing import Estimate, Need, batch_rows_for, chunk_rows_for, fit_workers, row_bytes
+from mlserve_cli.planning.sizing import Estimate, Need, batch_rows_for, bytes_per_text, fit_lanes, row_bytes
 from mlserve_cli.planning.split import split
 
 __all__ = [
@@ -14,9 +14,9 @@ __all__ = [
     "PlannedOutput",
     "Task",
     "batch_rows_for",
-    "chunk_rows_for",
+    "bytes_per_text",
     "difference",
-    "fit_workers",
+    "fit_lanes",
     "row_bytes",
     "split",
 ]

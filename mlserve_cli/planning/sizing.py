@@ -15,8 +15,13 @@ MIB = 1 << 20
 BATCH_ROWS = {"network": 1_024, "trees": 4_096, "linear": 8_192, "other": 1_024}
 BATCH_BYTES = 8 * MIB
 CHUNK_BYTES = 16 * MIB
-# Measured on the sample models: Python with pyarrow and ONNX Runtime loaded, proportional set size.
-PROCESS_BYTES = 110 * MIB
+# Measured on the sample models, as proportional set size: Python with pyarrow and ONNX Runtime loaded; a worker, which
+# shares their code; and for each lane decoded pages, the row group that is being filled, and the allocators' slack.
+PROCESS_BYTES = 100 * MIB
+WORKER_BYTES = 64 * MIB
+LANE_BYTES = 12 * MIB
+# What a limit must leave free beside the estimate, which is right within about a tenth.
+SPARE = 1.15
 # Arrow columns, typed columns and the output of a chunk stand side by side for a moment.
 COPIES_OF_A_CHUNK = 4
 # ONNX Runtime holds the file's bytes while it builds, and its own packed form of the weights or trees after.
@@ -26,21 +31,23 @@ TEXT_BYTES = 24
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one worker needs: `fixed_bytes` whatever the chunk, `row_bytes` for each row of a chunk."""
+    """What a run needs: `model_bytes` in each process, `row_bytes` for each row of each lane's chunk."""
 
-    fixed_bytes: int
+    model_bytes: int
     row_bytes: int
 
-    def bytes_for(self, chunk_rows: int) -> int:
-        """Peak of one worker with chunks of so many rows."""
-        return self.fixed_bytes + COPIES_OF_A_CHUNK * self.row_bytes * chunk_rows
+    def bytes_for(self, *, lanes: int, chunk_rows: int, in_process: bool) -> int:
+        """Peak of all processes with so many chunks of so many rows at once."""
+        workers = 0 if in_process else lanes
+        processes = PROCESS_BYTES + workers * WORKER_BYTES + (workers + 1) * COPIES_OF_A_MODEL * self.model_bytes
+        return processes + lanes * (LANE_BYTES + COPIES_OF_A_CHUNK * self.row_bytes * chunk_rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run is expected to take, to be compared with what it took."""
 
-    workers: int
+    lanes: int
     chunk_rows: int
     peak_memory_bytes: int
 
@@ -60,33 +67,33 @@ def row_bytes(columns: Iterable[Column], outputs: Iterable[Output]) -> int:
     return read + sum(8 * (output.tensor.width or 1) for output in outputs) + 2 * TEXT_BYTES
 
 
-def chunk_rows_for(need: Need, *, batch_rows: int, free_bytes: int | None) -> int:
-    """Rows decoded at once: a whole number of batches, at least one; fewer where memory is short."""
-    budget = CHUNK_BYTES
-    if free_bytes is not None:
-        budget = min(budget, max(free_bytes - need.fixed_bytes, 0) // COPIES_OF_A_CHUNK)
-    return max(budget // max(need.row_bytes, 1) // batch_rows, 1) * batch_rows
+def fit_lanes(need: Need, *, wanted: int, batch_rows: int, limit_bytes: int | None, in_process: bool) -> Estimate:
+    """As many of the wanted lanes as fit into the limit, with chunks as large as is useful.
 
-
-def fit_workers(need: Need, *, wanted: int, batch_rows: int, limit_bytes: int | None, in_process: bool) -> Estimate:
-    """As many of the wanted workers as fit, with chunks as large as is useful.
-
-    Raises MemoryTooSmall (78) where one worker with one batch does not fit.
+    Raises MemoryTooSmall (78) where one lane with one batch does not fit.
     """
-    driver = 0 if in_process else PROCESS_BYTES
-    for workers in range(wanted, 0, -1):
-        free = None if limit_bytes is None else (limit_bytes - driver) // workers
-        rows = chunk_rows_for(need, batch_rows=batch_rows, free_bytes=free)
-        peak = driver + workers * need.bytes_for(rows)
-        if limit_bytes is None or peak <= limit_bytes:
-            return Estimate(workers, rows, peak)
-    least = driver + need.bytes_for(batch_rows)
+    room = None if limit_bytes is None else int(limit_bytes / SPARE)
+    for lanes in range(wanted, 0, -1):
+        rows = _chunk_rows(need, lanes=lanes, batch_rows=batch_rows, room_bytes=room, in_process=in_process)
+        peak = need.bytes_for(lanes=lanes, chunk_rows=rows, in_process=in_process)
+        if room is None or peak <= room:
+            return Estimate(lanes, rows, peak)
+    least = int(need.bytes_for(lanes=1, chunk_rows=batch_rows, in_process=in_process) * SPARE) // MIB + 1
     raise MemoryTooSmall(
-        f"one worker with one batch of {batch_rows} rows needs about {least // MIB + 1} MiB, "
+        f"one worker with one batch of {batch_rows} rows needs about {least} MiB, "
         f"the limit is {(limit_bytes or 0) // MIB} MiB",
         "--memory-limit or the container's limit",
-        f"allow at least {least // MIB + 1} MiB, or take a smaller --batch-rows",
+        f"allow at least {least} MiB, or take a smaller --batch-rows",
     )
+
+
+def _chunk_rows(need: Need, *, lanes: int, batch_rows: int, room_bytes: int | None, in_process: bool) -> int:
+    """Rows decoded at once: a whole number of batches, at least one; fewer where memory is short."""
+    budget = CHUNK_BYTES
+    if room_bytes is not None:
+        empty = need.bytes_for(lanes=lanes, chunk_rows=0, in_process=in_process)
+        budget = min(budget, max(room_bytes - empty, 0) // (lanes * COPIES_OF_A_CHUNK))
+    return max(budget // max(need.row_bytes, 1) // batch_rows, 1) * batch_rows
 
 
 def bytes_per_text(shards: Iterable[Shard]) -> int:

@@ -32,8 +32,8 @@ from mlserve_cli.manifest import (
     WorkerAccount,
 )
 from mlserve_cli.planning import Plan
+from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import cpu_model
-from mlserve_cli.scoring.plan import Layout
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import runtime_version

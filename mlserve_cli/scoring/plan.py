@@ -4,45 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from mlserve_cli import features, tables
 from mlserve_cli.contract import Contract, bind
 from mlserve_cli.errors import InvalidModel, MissingColumn, UsageError, shown
 from mlserve_cli.planning import (
     PLAN_FORMAT,
-    Estimate,
-    Need,
     Plan,
     PlannedOutput,
     batch_rows_for,
-    fit_workers,
-    row_bytes,
     split,
 )
-from mlserve_cli.planning.sizing import COPIES_OF_A_MODEL, PROCESS_BYTES, bytes_per_text
 from mlserve_cli.scoring.carried import common_schema, encode_schema
-from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
+from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import Predictor, check_supported, open_predictor, settle
 from mlserve_cli.tables import Found, Shard
 
-# Rows under which starting workers costs more than they save (some 0.4 s), by what a row costs.
-IN_PROCESS_ROWS = {"trees": 100_000, "network": 400_000, "other": 100_000, "linear": 1_000_000}
-IN_PROCESS_BYTES = 256 << 20
 ROW_GROUP_ROWS = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How this machine carries the plan out; none of it shows in the output."""
-
-    workers: int
-    in_process: bool
-    threads_per_worker: int
-    chunk_rows: int
-    estimate: Estimate
 
 
 def make_plan(
@@ -86,37 +66,6 @@ def make_plan(
         ),
     )
     return plan, predictor
-
-
-def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:
-    """Workers, threads and chunk size for this machine, within the memory limit.
-
-    Raises MemoryTooSmall (78) where not even one worker fits.
-    """
-    cores = usable_cores()
-    in_process = request.task_timeout is None and (
-        request.workers == 1 or (request.workers is None and _is_small(plan))
-    )
-    lanes = min((1 if in_process else cores) if request.workers is None else request.workers, max(len(plan.tasks), 1))
-    limits = [limit for limit in (request.memory_limit, memory_limit_bytes()) if limit is not None]
-    estimate = fit_workers(
-        _need(plan, model_bytes=model_bytes),
-        wanted=lanes,
-        batch_rows=plan.batch_rows,
-        limit_bytes=min(limits, default=None),
-        in_process=in_process,
-    )
-    threads = request.threads_per_worker or (cores if in_process and request.workers is None else 1)
-    return Layout(estimate.workers, in_process, threads, estimate.chunk_rows, estimate)
-
-
-def _need(plan: Plan, *, model_bytes: int) -> Need:
-    used = {*map(plan.contract.file_column, plan.contract.columns), *plan.output.carried}
-    columns = [column for shard in plan.inputs[:1] for column in shard.columns if column.name in used]
-    return Need(
-        fixed_bytes=PROCESS_BYTES + COPIES_OF_A_MODEL * model_bytes,
-        row_bytes=row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs),
-    )
 
 
 def _look_into_all(found: Found, request: ScoreRequest) -> tuple[Shard, ...]:
@@ -198,8 +147,3 @@ def _batch_rows(request: ScoreRequest, model: ResolvedModel, contract: Contract)
             "leave --batch-rows out",
         )
     return request.batch_rows or batch_rows_for(model.facts, contract)
-
-
-def _is_small(plan: Plan) -> bool:
-    rows = IN_PROCESS_ROWS.get(plan.model.family, IN_PROCESS_ROWS["other"])
-    return plan.rows < rows and sum(shard.size_bytes for shard in plan.inputs) < IN_PROCESS_BYTES

@@ -16,7 +16,7 @@ from mlserve_cli.manifest import Environment, Manifest, TaskRecord, read_manifes
 from mlserve_cli.planning import Plan
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import environment
-from mlserve_cli.scoring.plan import lay_out
+from mlserve_cli.scoring.layout import lay_out
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.task import Job, TaskFailure, run_job
@@ -80,7 +80,7 @@ def _score_again(
     jobs = [
         Job(str(staging.root), task.id, task.rows, layout.chunk_rows, layout.threads_per_worker) for task in plan.tasks
     ]
-    engine = engines.InProcess() if layout.in_process else engines.Processes(layout.workers)
+    engine = engines.InProcess(layout.lanes) if layout.in_process else engines.Processes(layout.lanes)
     records: dict[int, TaskRecord] = {}
     with engine:
         for event in engine.run(jobs, run_job, standing=_nothing_stands):

@@ -28,6 +28,12 @@ def metadata_of(plan: Plan) -> dict[str, str]:
     return {MODEL_KEY: plan.model.digest, WORK_KEY: plan.work_id}
 
 
+def columns_of(plan: Plan) -> tuple[str, ...]:
+    """What is read of a shard: feature columns as the file calls them, and what is carried over; each once."""
+    names = map(plan.contract.file_column, plan.contract.columns)
+    return tuple(dict.fromkeys([*names, *plan.output.carried]))
+
+
 def convert_chunk(chunk: Chunk, plan: Plan, *, shard: Shard) -> features.Features:
     """The chunk's feature columns, typed and checked; text of a CSV or a Hive key has no type of its own yet."""
     text = {column.name for column in shard.columns if column.type == "text"}

@@ -30,8 +30,8 @@ from mlserve_cli.planning import Plan, Task, difference
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import Facts, account
 from mlserve_cli.scoring.estimate import expected_seconds
+from mlserve_cli.scoring.layout import Layout, lay_out
 from mlserve_cli.scoring.machine import MemoryWatch, watched_memory
-from mlserve_cli.scoring.plan import Layout, lay_out
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.scoring.reuse import reusable_records
@@ -280,9 +280,9 @@ def _reuse_parts(run: OpenRun, *, observer: Observer) -> None:
 
 def _engine(run: OpenRun) -> engines.Engine:
     if run.layout.in_process:
-        return engines.InProcess()
+        return engines.InProcess(run.layout.lanes)
     return engines.Processes(
-        run.layout.workers, max_retries=run.request.max_retries, task_timeout_s=run.request.task_timeout
+        run.layout.lanes, max_retries=run.request.max_retries, task_timeout_s=run.request.task_timeout
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from mlserve_cli.manifest import Manifest
 from mlserve_cli.planning import Estimate, Plan
 from mlserve_cli.scoring.estimate import expected_seconds
-from mlserve_cli.scoring.plan import Layout, lay_out, make_plan
+from mlserve_cli.scoring.layout import Layout, lay_out
+from mlserve_cli.scoring.plan import make_plan
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.rows import output_schema

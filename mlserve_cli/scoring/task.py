@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 import pyarrow as pa
 
-from mlserve_cli import storage, tables
+from mlserve_cli import engines, storage, tables
 from mlserve_cli.contract import Faults
 from mlserve_cli.errors import IOFailed, MlserveError, shown
 from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord, encode_sealed
@@ -24,7 +24,7 @@ from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quara
 from mlserve_cli.scoring.batches import Clock, score_batches
 from mlserve_cli.scoring.golden import check_golden_rows
 from mlserve_cli.scoring.machine import process_peak_bytes
-from mlserve_cli.scoring.rows import convert_chunk, metadata_of, output_rows, output_schema
+from mlserve_cli.scoring.rows import columns_of, convert_chunk, metadata_of, output_rows, output_schema
 from mlserve_cli.session import Predictor, open_predictor
 from mlserve_cli.tables import Chunk
 
@@ -139,7 +139,7 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
         coerced=tally.coerced,
         stages=stages,
         latencies=latencies,
-        worker=os.getpid(),
+        worker=threading.get_native_id(),
         started_at_s=started_at_s,
         seconds=time.perf_counter() - started,
         peak_memory_bytes=process_peak_bytes(),
@@ -207,16 +207,16 @@ def _scored(job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolEx
 
 
 def _timed_chunks(job: Job, plan: Plan, task: Task, clock: Clock) -> Iterator[Chunk]:
-    names = [plan.contract.file_column(column) for column in plan.contract.columns]
     chunks = tables.read_chunks(
         plan.inputs[task.shard],
-        columns=tuple(dict.fromkeys([*names, *plan.output.carried])),
+        columns=columns_of(plan),
         start_row=task.start_row,
         stop_row=task.stop_row,
         chunk_rows=job.chunk_rows,
         dialect=plan.dialect,
     )
     while True:
+        engines.check_stop()
         with clock.timing("read"):
             chunk = next(chunks, None)
         if chunk is None:
