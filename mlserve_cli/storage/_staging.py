@@ -80,12 +80,11 @@ class Staging:
             remove_tree(self.root)
 
     def sweep(self) -> None:
-        """Remove the drafts that a killed process left. Nobody may be writing. Raises OSError."""
-        for folder in (self.root, self.records, self.payload, self.data, self.quarantine):
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith(".") and entry.name.endswith(DRAFT_SUFFIX):
-                        os.unlink(entry)
+        """Remove the drafts that killed processes left, where it stands. Nobody may be writing any more."""
+        with translated(self.root, "remove what was half written"):
+            for folder in (self.root, self.records, self.payload, self.data, self.quarantine):
+                for draft in folder.glob(f".*{DRAFT_SUFFIX}"):
+                    draft.unlink()
 
     def _standing_plan(self) -> bytes:
         with translated(self.plan, "read"):
