@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlserve_cli.contract import Contract, Faults, Input, text_array
 from mlserve_cli.features._buffers import Mask, as_arrow, null_mask, one_array, rows_where, values_of
+from mlserve_cli.features._lists import fixed_width, flattened, has_wrong_length, is_list
 from mlserve_cli.features._numbers import to_bool, to_float, to_int
 from mlserve_cli.features._strings import objects_of, printed
 from mlserve_cli.features._text import Parsed, parse_bools, parse_floats, parse_ints
@@ -38,8 +39,9 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column, converted: values of shape [rows] or [rows, width], and its own faults."""
+    """The file's column `source`, converted: values of shape [rows] or [rows, width], and its own faults."""
 
+    source: str
     values: NDArray[Any]
     faults: Faults
     coerced: int = 0
@@ -54,23 +56,28 @@ def convert(
     `faults` are the chunk's own (rows with too few fields): they come first, and such rows get no others.
     """
     known = faults or Faults.none()
-    converted: dict[tuple[str, Input], Column] = {}
-    for part in contract.inputs:
-        for column in part.columns:
-            found = one_array(table[contract.file_column(column)])
-            is_text = contract.file_column(column) in text
-            converted[column, part] = _convert_column(found, column, part, contract, is_text=is_text, file=file)
-    new = _on_other_rows(Faults.together([one.faults for one in converted.values()]), known)
-    every = Faults.together([known, new])
+    inputs = [(part, _convert_input(table, part, contract, text=text, file=file)) for part in contract.inputs]
+    columns = [column for _, several in inputs for column in several]
+    every = Faults.together([known, _on_other_rows(Faults.together([one.faults for one in columns]), known)])
     bad = np.zeros(table.num_rows, np.bool_)
     bad[every.rows] = True
     return Features(
         rows=table.num_rows,
-        inputs=tuple((part, tuple(converted[name, part].values for name in part.columns)) for part in contract.inputs),
+        inputs=tuple((part, tuple(column.values for column in several)) for part, several in inputs),
         faults=every,
         bad=bad,
-        coerced={contract.file_column(name): one.coerced for (name, _), one in converted.items() if one.coerced},
+        coerced={column.source: column.coerced for column in columns if column.coerced},
     )
+
+
+def _convert_input(
+    table: pa.Table, part: Input, contract: Contract, *, text: Collection[str], file: str
+) -> list[Column]:
+    sources = [contract.file_column(column) for column in part.columns]
+    return [
+        _convert_column(one_array(table[source]), column, part, contract, is_text=source in text, file=file)
+        for column, source in zip(part.columns, sources, strict=True)
+    ]
 
 
 def _convert_column(
@@ -78,7 +85,7 @@ def _convert_column(
 ) -> Column:
     source = contract.file_column(column)
     check_type(part, _type_name(array.type, is_text), schema_mode=contract.schema_mode, column=source, file=file)
-    if part.is_list and _is_list(array.type):
+    if part.is_list and is_list(array.type):
         return _convert_lists(array, column, part, contract)
     dtype = part.tensor.dtype
     array = _plain(array, dtype)
@@ -90,7 +97,7 @@ def _convert_column(
     ]
     other_kind = fit_of(kind_of(_type_name(array.type, is_text)), dtype) == "coerced"
     changed = _count_coerced(array, parsed, whole_column=other_kind)
-    return Column(parsed.values, Faults.together(faults), changed)
+    return Column(source, parsed.values, Faults.together(faults), changed)
 
 
 def _parse(array: pa.Array, dtype: str, *, coerce: bool) -> Parsed:
@@ -147,17 +154,17 @@ def _convert_lists(array: pa.Array, column: str, part: Input, contract: Contract
     A fault inside a list is its row's.
     """
     source = contract.file_column(column)
-    width = part.tensor.width or _fixed_width(array.type)
-    wrong_length = _wrong_length(array, width)
+    width = part.tensor.width or fixed_width(array.type)
+    wrong_length = has_wrong_length(array, width)
     nulls = null_mask(array)
     present = ~wrong_length if nulls is None else ~wrong_length & ~nulls
-    values = array if present.all() else array.filter(as_arrow(present))
-    while _is_list(values.type):
-        values = values.flatten()
+    values = flattened(array if present.all() else array.filter(as_arrow(present)))
     scalar = Input(part.tensor, (column, column))  # the same type, one value each
     inner = _convert_column(values, column, scalar, contract, is_text=False, file="")
-    rows = np.zeros((len(array), width), inner.values.dtype)
-    rows[present] = inner.values.reshape(-1, width)
+    rows = inner.values.reshape(-1, width)
+    if not present.all():
+        rows = np.zeros((len(array), width), inner.values.dtype)
+        rows[present] = inner.values.reshape(-1, width)
     faults = [
         Faults.at(rows_where(mask), column=source, reason=reason)
         for reason, mask in ((NULL, nulls), (f"not {width} values", wrong_length))
@@ -166,40 +173,7 @@ def _convert_lists(array: pa.Array, column: str, part: Input, contract: Contract
     owners = rows_where(present)[inner.faults.row_of_each // width] if len(inner.faults) else None
     if owners is not None:
         faults.append(Faults(inner.faults.table.set_column(0, "row", as_arrow(owners))))
-    return Column(rows, Faults.together(faults), inner.coerced)
-
-
-def _wrong_length(array: pa.Array, width: int) -> Mask:
-    """Rows that are lists, but not of `width` values in all."""
-    lengths = _total_lengths(array)
-    nulls = null_mask(array)
-    wrong: Mask = lengths != width
-    return wrong if nulls is None else wrong & ~nulls
-
-
-def _total_lengths(array: pa.Array) -> NDArray[np.int64]:
-    lengths: NDArray[np.int64] = values_of(pc.cast(pc.list_value_length(array), pa.int64())).copy()
-    nulls = null_mask(array)
-    if nulls is not None:
-        lengths[nulls] = 0
-    if not _is_list(array.type.value_type):
-        return lengths
-    inner = _total_lengths(array.flatten())
-    ends = np.concatenate([[0], np.cumsum(inner)])
-    stops = np.cumsum(lengths)
-    totals: NDArray[np.int64] = ends[stops] - ends[stops - lengths]
-    return totals
-
-
-def _fixed_width(kind: pa.DataType) -> int:
-    width = 1
-    while _is_list(kind):
-        width, kind = width * kind.list_size, kind.value_type
-    return width
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind))
+    return Column(source, rows, Faults.together(faults), inner.coerced)
 
 
 def _plain(array: pa.Array, dtype: str) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -21,13 +22,13 @@ _DICTIONARY = re.compile(r"dictionary<values=(?P<values>.+), indices=\w+, ordere
 def check_types(contract: Contract, columns: Sequence[tuple[str, str]], *, file: str) -> None:
     """Raise where a shard with `columns` (name, Arrow type as text, "text" for CSV) can never feed the model."""
     names = tuple(name for name, _ in columns)
-    types = dict(columns)
+    types, seen = dict(columns), Counter(names)
     for part in contract.inputs:
         for column in part.columns:
             source = contract.file_column(column)
             if source not in types:
                 raise MissingColumn(file, source, names)
-            if names.count(source) > 1:
+            if seen[source] > 1:
                 raise DuplicateColumn(file, source)
             check_type(part, types[source], schema_mode=contract.schema_mode, column=source, file=file)
 
