@@ -27,6 +27,9 @@ _DTYPES = {
     pa.float64(): np.float64,
 }
 
+# numpy name of a number type -> its Arrow type
+ARROW_TYPES = {np.dtype(kind).name: arrow for arrow, kind in _DTYPES.items()}
+
 
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """The column as one array: no copy where it is one already."""

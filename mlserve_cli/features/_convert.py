@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli.contract import Contract, Faults, Input, text_array
-from mlserve_cli.features._buffers import Mask, as_arrow, null_mask, one_array, rows_where, values_of
+from mlserve_cli.features._buffers import ARROW_TYPES, Mask, as_arrow, null_mask, one_array, rows_where, values_of
 from mlserve_cli.features._lists import fixed_width, flattened, has_wrong_length, is_list
 from mlserve_cli.features._numbers import to_bool, to_float, to_int
 from mlserve_cli.features._strings import objects_of, printed
@@ -20,6 +20,7 @@ from mlserve_cli.features._text import Parsed, parse_bools, parse_floats, parse_
 from mlserve_cli.features._types import check_type, fit_of, kind_of
 
 NULL = "null"
+_NO_FAULTS = Faults.none()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def _convert_column(
     array: pa.Array, column: str, part: Input, contract: Contract, *, is_text: bool, file: str
 ) -> Column:
     source = contract.file_column(column)
+    if (values := _ready(array, part)) is not None:
+        return Column(source, values, _NO_FAULTS)
     check_type(part, _type_name(array.type, is_text), schema_mode=contract.schema_mode, column=source, file=file)
     if part.is_list and is_list(array.type):
         return _convert_lists(array, column, part, contract)
@@ -98,6 +101,20 @@ def _convert_column(
     other_kind = fit_of(kind_of(_type_name(array.type, is_text)), dtype) == "coerced"
     changed = _count_coerced(array, parsed, whole_column=other_kind)
     return Column(source, parsed.values, Faults.together(faults), changed)
+
+
+def _ready(array: pa.Array, part: Input) -> NDArray[Any] | None:
+    """The column's own buffer where it has the tensor's type already and nothing is missing: most columns, most days.
+
+    What follows costs 40 µs a column, as much as the look for NaN in 100,000 values.
+    """
+    dtype = part.tensor.dtype
+    if ARROW_TYPES.get(dtype) != array.type or array.null_count or part.is_list:
+        return None
+    values = values_of(array)
+    if values.dtype.kind == "f" and np.isnan(values.min(initial=0)):  # a third faster than looking for one
+        return None
+    return values
 
 
 def _parse(array: pa.Array, dtype: str, *, coerce: bool) -> Parsed:
@@ -136,7 +153,7 @@ def _fill_missing(parsed: Parsed, nulls: Mask | None, column: str, contract: Con
     if is_float and fill is None and contract.nulls == "nan":  # then a NaN is as good as any
         return (parsed if nulls is None else _replaced(parsed, nulls, np.nan)), None
     missing = nulls
-    if is_float and np.isnan(values.min(initial=0)):  # a third faster than looking for one
+    if is_float and np.isnan(values.min(initial=0)):
         nan = np.isnan(values)
         for _, mask in parsed.wrong:
             nan &= ~mask
