@@ -57,7 +57,7 @@ def score_flights() -> None:
     def rows_scored(last_line: str) -> int:
         """The XCom is the last line that mlserve printed: one JSON object."""
         summary: dict[str, Any] = json.loads(last_line)
-        return int(summary["rows"]["out"])
+        return int(summary["rows_out"])
 
     rows_scored(score.output)
 

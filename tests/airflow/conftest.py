@@ -101,6 +101,7 @@ def airflow(airflow_home: Path, tmp_path: Path) -> Airflow:
     assert mlserve is not None, "install mlserve and put its environment first in PATH, as `nox -s airflow` does"
     home = tmp_path / "home"
     (home / "dags").mkdir(parents=True)
+    (home / "scores").mkdir()
     shutil.copy(airflow_home / "airflow.db", home)
     shutil.copy(DAG_FILE, home / "dags")
     return Airflow(os.environ["AIRFLOW_COMMAND"], home, mlserve)
