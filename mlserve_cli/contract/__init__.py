@@ -1,7 +1,8 @@
 """What the columns and tensors are: the values that every layer above speaks in. No file is read here."""
 
 from mlserve_cli.contract._arrow import empty_table, int64_array, text_array
-from mlserve_cli.contract._bind import bind, threshold_output
+from mlserve_cli.contract._bind import bind
+from mlserve_cli.contract._bind_outputs import threshold_output
 from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
 from mlserve_cli.contract._values import (
     Contract,
