@@ -43,6 +43,18 @@ def test_a_batch_too_large_for_memory_is_rows_failed(tmp_path: Path) -> None:
     assert predictor.predict({"X": np.array([[0]], np.float32)})["Y"].tolist() == [[0.0]]
 
 
+def test_outputs_stay_when_the_inputs_memory_is_used_again(tmp_path: Path) -> None:
+    path = models.save(models.identity(models.FLOAT, [None, 2]), tmp_path / "m.onnx")
+    facts = read_facts(str(path))
+    contract = bind(facts, features=("a,b",))
+    predictor = open_predictor(str(path), sha256=facts.sha256, contract=contract, threads=1)
+    memory = np.ones((4, 2), np.float32)
+    first = predictor.predict({"X": memory})["Y"]
+    memory[:] = 2
+    predictor.predict({"X": memory})
+    assert first.tolist() == [[1, 1]] * 4
+
+
 def test_rows_failed_crosses_a_process_border() -> None:
     again = pickle.loads(pickle.dumps(RowsFailed(7, "why")))
     assert (again.rows, again.detail, str(again)) == (7, "why", "the model failed on a batch of 7 rows: why")
