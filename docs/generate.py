@@ -144,7 +144,7 @@ def kind_of(value: Schema) -> str:
 
 def plain(text: str) -> str:
     """Help text as Markdown prose: Rich's markup is not ours, and what looks like HTML is no tag."""
-    return re.sub(r"<(?=\w)", r"\\<", inspect.cleandoc(text).replace("\f", ""))
+    return re.sub(r"<(?=\w)", r"\\<", inspect.cleandoc(text).replace("\f", "").replace("\b\n", ""))
 
 
 def cell(text: str) -> str:

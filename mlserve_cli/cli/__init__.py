@@ -6,11 +6,11 @@ import sys
 from typing import NoReturn
 
 from mlserve_cli.cli.app import app
-from mlserve_cli.cli.edge import run
+from mlserve_cli.cli.edge import run, run_process
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run"]
 
 
 def main() -> NoReturn:
     """What `mlserve` runs."""
-    sys.exit(run(app))
+    sys.exit(run_process(app))

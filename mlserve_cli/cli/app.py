@@ -7,27 +7,41 @@ from typing import Annotated
 import typer
 
 from mlserve_cli.cli import inspect, score, verify
+from mlserve_cli.cli.command import Command, Group
 
 HELP = """Score Parquet and CSV files with ONNX models, and prove what was scored.
 
-mlserve score --model MODEL --input PATH --output OUT reads every row once, writes predictions and a manifest, and
-leaves at OUT either the whole run or what stood there before. Exit codes: 0 complete, 3 complete with rows in
-quarantine, 2 usage, 65 bad data, 66 no input, 71 workers died, 73 output, 74 I/O, 75 try again, 77 permission,
-78 model or configuration, 129/130/143 ended by a signal.
+\b
+    mlserve score --model MODEL --input PATH --output OUT
+
+It reads every row once, writes predictions and a manifest, and leaves at OUT either the whole run or what stood there
+before.
+"""
+EPILOG = """\b
+Exit codes:
+  0    complete                       73   the output exists or cannot be made
+  2    usage                          74   a read or write failed, the disk is full
+  3    complete, rows in quarantine   75   in use or just changed: try again
+  65   bad data                       77   permission refused
+  66   no such input                  78   the model or a setting is invalid
+  69   workers cannot be started      129, 130, 143   ended by HUP, INT, TERM
+  71   workers died again and again   1    a bug in mlserve
 """
 
 app = typer.Typer(
     name="mlserve",
+    cls=Group,
     help=HELP,
+    epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,  # the default markup eats [brackets] in help texts
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("score")(score.score)
-app.command("verify")(verify.verify)
-app.command("replay")(verify.replay)
-app.command("inspect")(inspect.inspect)
+app.command("score", cls=Command, short_help="Score every row of the inputs, as one run.")(score.score)
+app.command("verify", cls=Command, short_help="Prove a finished run.")(verify.verify)
+app.command("replay", cls=Command, short_help="Score a run again and compare.")(verify.replay)
+app.command("inspect", cls=Command, short_help="Show a model, a run, or data.")(inspect.inspect)
 
 
 def _show_version(value: bool) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from types import FrameType
 
 import typer
@@ -13,69 +14,95 @@ import typer
 from mlserve_cli.cli.terminal import TERMINAL
 from mlserve_cli.errors import Interrupted, MlserveError, UsageError
 
+NAME = "mlserve"
 # Typer carries its own click; this is the base of what both raise for a command line that cannot be parsed.
 ClickException: type[Exception] = typer.BadParameter.mro()[2]
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-BUG_HINT = "this is a bug in mlserve: please report it with what --verbose shows and `mlserve --version`"
 
 
-def run(app: typer.Typer) -> int:
-    """Run a command and say how it ended: the one place where errors become exit codes."""
+def run_process(app: typer.Typer) -> int:
+    """Run the command that this process was started for."""
     _prepare_process()
-    TERMINAL.read_flags(sys.argv[1:])
-    try:
-        code = _run_command(app)
-    except Interrupted as ended:
-        code = TERMINAL.show_interrupted(ended)
-    except MlserveError as error:
-        code = _show(error)
-    except BrokenPipeError:  # whoever read our output has gone: no fault of the run, and nobody left to tell
-        code = 0
-    except Exception as error:  # noqa: BLE001  a bug: it must have an exit code and a message too
-        code = _show(_as_bug(error), trace=traceback.format_exc())
+    if f"_{NAME.upper()}_COMPLETE" in os.environ:  # a shell asks what could stand next
+        app(prog_name=NAME)
+    code = run(app, sys.argv[1:])
     _fall_silent()
     return code
 
 
-def _run_command(app: typer.Typer) -> int:
+def run(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Run a command and say how it ended: the one place where errors become exit codes."""
+    TERMINAL.guess(arguments)
     try:
-        code = app(standalone_mode=False)
+        return _run_command(app, list(arguments))
+    except Interrupted as ended:
+        return TERMINAL.show_interrupted(ended)
+    except MlserveError as error:
+        return _show(error)
+    except Exception as error:  # noqa: BLE001  a bug: it must have an exit code and a message too
+        return _show(MlserveError(f"{type(error).__name__}: {error}"), trace=traceback.format_exc())
+
+
+def _run_command(app: typer.Typer, arguments: list[str]) -> int:
+    """The command's exit code. Not through Typer's `main`, which ends quietly with 1 on a broken pipe of any kind."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context(NAME, arguments) as context:
+            code = command.invoke(context)
+    except typer.Exit as ended:  # of --help, --version
+        return ended.exit_code
     except typer.Abort:
         raise Interrupted(signal.SIGINT) from None
     except ClickException as error:
+        if not arguments:
+            return _show_help(error)
         raise _usage(error) from None
+    except BrokenPipeError:  # whoever read our help has seen enough
+        return 0
     return code if isinstance(code, int) else 0
+
+
+def _show_help(error: Exception) -> int:
+    """What `mlserve` alone shows: how it is used, which for a script is an error all the same."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        print(getattr(error, "message", error))
+        return UsageError.exit_code
+    raise UsageError("no command is named", "", f"see {NAME} --help")
 
 
 def _usage(error: Exception) -> UsageError:
     """What Typer says of a command line, in our form."""
     message = getattr(error, "format_message", error.__str__)()
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "mlserve"
-    return UsageError(message.rstrip("."), "", f"see {path} --help")
+    path = context.command_path if context is not None else NAME
+    return UsageError(" ".join(message.split()).rstrip("."), "", f"see {path} --help")
 
 
 def _show(error: MlserveError, *, trace: str = "") -> int:
-    if error.exit_code == 1 and not error.hint:
-        error.hint = BUG_HINT
-    notes = [trace, *getattr(error, "__notes__", ())]
-    TERMINAL.show_error(error, trace="\n".join(note for note in notes if note))
+    notes = [trace or "".join(traceback.format_exception(error)), *getattr(error, "__notes__", ())]
+    TERMINAL.show_error(error, trace="\n".join(notes))
     return error.exit_code
 
 
-def _as_bug(error: Exception) -> MlserveError:
-    return MlserveError(f"{type(error).__name__}: {error}", "", BUG_HINT)
-
-
 def _prepare_process() -> None:
-    """No telemetry, names that are no text stay printable, and signals end the run in order."""
+    """No telemetry, three open streams, names that are no text stay printable, and signals end the run in order."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    for descriptor in (0, 1, 2):
+        _open_if_closed(descriptor)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and `cmd &` in a script mean it
             signal.signal(number, _end)
+
+
+def _open_if_closed(descriptor: int) -> None:
+    """Under `>&-` the first file that the run opens would be standard output, and get what libraries print."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

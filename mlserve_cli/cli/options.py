@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
-
-import typer
+from typing import Annotated, Literal
 
 from mlserve_cli.cli import parse
-from mlserve_cli.cli.settings import read_config, variable
+from mlserve_cli.cli.command import option
+from mlserve_cli.cli.settings import read_config
 
 MODEL, DATA, ROWS, CSV = "Model", "Input", "Columns and values", "CSV dialect"
 OUTPUT, ERRORS, MACHINE, TALK = "Output", "Bad rows", "Running", "Talking"
 
 
-def option(
-    name: str,
-    *more: str,
-    help: str,
-    panel: str | None = None,
-    metavar: str | None = None,
-    min: float | None = None,
-    parser: Callable[[str], Any] | None = None,
-    callback: Callable[..., Any] | None = None,
-    is_eager: bool = False,
-) -> Any:
-    """An option that may also be given as MLSERVE_NAME."""
-    return typer.Option(
-        name,
-        *more,
-        envvar=variable(name.partition("/")[0]),
-        show_envvar=False,
-        help=help,
-        rich_help_panel=panel,
-        metavar=metavar,
-        min=min,
-        parser=parser,
-        callback=callback,
-        is_eager=is_eager,
-    )
-
-
-Model = Annotated[str, option("--model", "-m", panel=MODEL, help="An .onnx file or a model package folder.")]
+Model = Annotated[
+    str, option("--model", "-m", panel=MODEL, metavar="MODEL", help="An .onnx file or a model package folder.")
+]
 Inputs = Annotated[
     list[str],
     option(
@@ -79,6 +52,10 @@ SchemaMode = Annotated[
     Literal["strict", "coerce"],
     option(
         "--schema-mode",
+        choices=(
+            "strict",
+            "coerce",
+        ),
         panel=ROWS,
         help="strict: no conversion between kinds; coerce: also parses and narrows, and counts what it changed.",
     ),
@@ -87,13 +64,25 @@ Nulls = Annotated[
     Literal["error", "nan"] | None,
     option(
         "--nulls",
+        choices=(
+            "error",
+            "nan",
+        ),
         panel=ROWS,
         help="A null in a float feature: a bad row, or NaN. Default: the package's word, else error.",
     ),
 ]
 NanScores = Annotated[
     Literal["bad", "allow"],
-    option("--nan-scores", panel=ROWS, help="A score that is not finite: a bad row, or a score."),
+    option(
+        "--nan-scores",
+        choices=(
+            "bad",
+            "allow",
+        ),
+        panel=ROWS,
+        help="A score that is not finite: a bad row, or a score.",
+    ),
 ]
 IdColumn = Annotated[
     str | None,
@@ -119,12 +108,22 @@ Threshold = Annotated[
         "--threshold",
         panel=OUTPUT,
         help="Adds the class that a probability of at least X means. Default: the package's.",
+        converter=parse.number,
         metavar="X",
     ),
 ]
 Labels = Annotated[bool, option("--labels/--no-labels", panel=OUTPUT, help="Write the model's predicted label too.")]
 InputFormat = Annotated[
-    Literal["parquet", "csv"] | None, option("--input-format", panel=DATA, help="For files whose name does not say it.")
+    Literal["parquet", "csv"] | None,
+    option(
+        "--input-format",
+        choices=(
+            "parquet",
+            "csv",
+        ),
+        panel=DATA,
+        help="For files whose name does not say it.",
+    ),
 ]
 Delimiter = Annotated[
     str,
@@ -159,7 +158,7 @@ MaxFieldBytes = Annotated[
         "--max-field-bytes",
         panel=CSV,
         help="A field longer than this is an error.",
-        parser=parse.size_bytes,
+        converter=parse.size_bytes,
         metavar="SIZE",
     ),
 ]
@@ -168,15 +167,42 @@ OutputColumns = Annotated[
 ]
 OutputFormat = Annotated[
     Literal["parquet", "csv"] | None,
-    option("--output-format", panel=OUTPUT, help="Default: what OUT's ending says, else parquet."),
+    option(
+        "--output-format",
+        choices=(
+            "parquet",
+            "csv",
+        ),
+        panel=OUTPUT,
+        help="Default: what OUT's ending says, else parquet.",
+    ),
 ]
 Compression = Annotated[
     Literal["zstd", "snappy", "gzip", "lz4", "none"] | None,
-    option("--compression", panel=OUTPUT, help="Default: zstd for Parquet, none for CSV."),
+    option(
+        "--compression",
+        choices=(
+            "zstd",
+            "snappy",
+            "gzip",
+            "lz4",
+            "none",
+        ),
+        panel=OUTPUT,
+        help="Default: zstd for Parquet, none for CSV.",
+    ),
 ]
 OnError = Annotated[
     Literal["fail", "quarantine"],
-    option("--on-error", panel=ERRORS, help="A bad row ends the run, or is set aside with its reason."),
+    option(
+        "--on-error",
+        choices=(
+            "fail",
+            "quarantine",
+        ),
+        panel=ERRORS,
+        help="A bad row ends the run, or is set aside with its reason.",
+    ),
 ]
 MaxErrors = Annotated[
     str | None,
@@ -184,12 +210,22 @@ MaxErrors = Annotated[
         "--max-errors",
         panel=ERRORS,
         help="Set at most this many rows aside, else fail and commit nothing.",
+        converter=parse.share_of_rows,
         metavar="N|N%",
     ),
 ]
 IfExists = Annotated[
     Literal["error", "overwrite", "resume"],
-    option("--if-exists", panel=OUTPUT, help="What to do where a run stands at OUT."),
+    option(
+        "--if-exists",
+        choices=(
+            "error",
+            "overwrite",
+            "resume",
+        ),
+        panel=OUTPUT,
+        help="What to do where a run stands at OUT.",
+    ),
 ]
 Resume = Annotated[
     bool,
@@ -214,7 +250,7 @@ Workers = Annotated[
         "--workers",
         panel=MACHINE,
         help="Worker processes; 1 scores in this process.",
-        parser=parse.auto_or_count,
+        converter=parse.auto_or_count,
         metavar="auto|N",
     ),
 ]
@@ -224,7 +260,7 @@ ThreadsPerWorker = Annotated[
         "--threads-per-worker",
         panel=MACHINE,
         help="Batches scored at once in each worker.",
-        parser=parse.auto_or_count,
+        converter=parse.auto_or_count,
         metavar="auto|N",
     ),
 ]
@@ -234,7 +270,7 @@ BatchRows = Annotated[
         "--batch-rows",
         panel=MACHINE,
         help="Rows of one call to the model; part of the plan.",
-        parser=parse.auto_or_count,
+        converter=parse.auto_or_count,
         metavar="auto|N",
     ),
 ]
@@ -244,14 +280,18 @@ MemoryLimit = Annotated[
         "--memory-limit",
         panel=MACHINE,
         help="For all processes together, as in 2GiB. Default: the container's limit.",
-        parser=parse.size_bytes,
+        converter=parse.size_bytes,
         metavar="SIZE",
     ),
 ]
 MaxRetries = Annotated[
     int,
     option(
-        "--max-retries", panel=MACHINE, help="How often a task whose worker died is tried again.", min=0, metavar="N"
+        "--max-retries",
+        panel=MACHINE,
+        help="How often a task whose worker died is tried again.",
+        converter=parse.count,
+        metavar="N",
     ),
 ]
 TaskTimeout = Annotated[
@@ -260,15 +300,26 @@ TaskTimeout = Annotated[
         "--task-timeout",
         panel=MACHINE,
         help="A task that runs longer, in seconds, ends the run.",
-        min=0.001,
+        converter=parse.seconds,
         metavar="S",
     ),
 ]
 Predictor = Annotated[
     Literal["auto", "onnxruntime"],
-    option("--predictor", panel=MACHINE, help="What runs the model; the plan records it."),
+    option(
+        "--predictor",
+        choices=(
+            "auto",
+            "onnxruntime",
+        ),
+        panel=MACHINE,
+        help="What runs the model; the plan records it.",
+    ),
 ]
-Limit = Annotated[int | None, option("--limit", panel=DATA, help="The first N rows only.", min=1, metavar="N")]
+Limit = Annotated[
+    int | None,
+    option("--limit", panel=DATA, help="The first N rows only.", converter=parse.positive_count, metavar="N"),
+]
 DryRun = Annotated[
     bool, option("--dry-run", panel=MACHINE, help="Show the plan and estimates of time and memory; write nothing.")
 ]

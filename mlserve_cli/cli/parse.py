@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 
-import typer
+from mlserve_cli.errors import UsageError, shown
 
 UNITS = {
     "": 1,
@@ -25,30 +24,69 @@ def auto_or_count(text: str) -> int:
     """A count of at least 1, or 0 for `auto`."""
     if text == "auto":
         return 0
-    if not re.fullmatch(r"[0-9]+", text) or int(text) < 1:
-        raise typer.BadParameter(f"{text!r} is neither auto nor a number of at least 1")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise ValueError(f"{text!r} is neither auto nor a number of at least 1")
     return int(text)
+
+
+def count(text: str) -> int:
+    """A number of at least 0."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise ValueError(f"{text!r} is no number of at least 0")
+    return int(text)
+
+
+def positive_count(text: str) -> int:
+    """A number of at least 1."""
+    if not count(text):
+        raise ValueError("0 is too few: at least 1")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?", text):
+        raise ValueError(f"{text!r} is no number")
+    return float(text)
+
+
+def seconds(text: str) -> float:
+    """A time of at least a millisecond."""
+    if number(text) < 0.001:
+        raise ValueError(f"{text} s is too short: at least 0.001")
+    return float(text)
+
+
+def share_of_rows(text: str) -> str:
+    """N or N%, as it stands: what it comes to is known when the rows are counted."""
+    if not re.fullmatch(r"[0-9]+|[0-9]+(\.[0-9]+)?%", text) or (text[-1] == "%" and float(text[:-1]) > 100):
+        raise ValueError(f"{text!r} is neither a number of rows nor a share of them; write it as in 100 or 0.5%")
+    return text
 
 
 def size_bytes(text: str) -> int:
     """A size as in 512MiB, 2GiB, 1500000, 2GB."""
-    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?i?)b?\s*", text.lower())
+    match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]+)?)\s*([kmgt]?i?)b?\s*", text.lower())
     if match is None or match[2] not in UNITS or not float(match[1]):
-        raise typer.BadParameter(f"{text!r} is no size; write it as in 512MiB or 2GiB")
+        raise ValueError(f"{text!r} is no size; write it as in 512MiB or 2GiB")
     return int(float(match[1]) * UNITS[match[2]])
 
 
 def names(texts: Sequence[str]) -> tuple[str, ...]:
     """Names between commas, of one option or of several; one with a comma in it is quoted as in CSV."""
+    import csv
+
     return tuple(name for text in texts for name in next(csv.reader([text]), []))
 
 
 def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     """A=B,C=D of one option or of several."""
-    found = {}
+    found: dict[str, str] = {}
     for text in names(texts):
         left, equals, right = text.partition("=")
         if not (left and equals and right):
-            raise typer.BadParameter(f"{text!r} is not of the form A=B", param_hint=option)
+            raise UsageError(f"{shown(text)} is not of the form A=B", option, f"as in {option} old=new")
+        if left in found:
+            raise UsageError(f"{shown(left)} is renamed twice", option, "say it once")
         found[left] = right
     return found

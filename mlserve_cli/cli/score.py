@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import typer
 
 from mlserve_cli.cli import options, parse
 from mlserve_cli.cli.settings import settings_of
-from mlserve_cli.cli.terminal import TERMINAL
-from mlserve_cli.errors import UsageError, shown
+from mlserve_cli.cli.terminal import STREAM, TERMINAL
+from mlserve_cli.errors import OutputError, UsageError, shown
 
 if TYPE_CHECKING:
     from mlserve_cli.scoring import ScoreRequest
@@ -37,7 +37,7 @@ def score(
     quote: options.Quote = '"',
     null_value: options.NullValue = None,
     header: options.Header = True,
-    max_field_bytes: options.MaxFieldBytes = "16MiB",  # type: ignore[assignment]  # Typer parses the default too
+    max_field_bytes: options.MaxFieldBytes = "16MiB",  # type: ignore[assignment]  # the default is converted too
     output_columns: options.OutputColumns = None,
     output_format: options.OutputFormat = None,
     compression: options.Compression = None,
@@ -46,9 +46,9 @@ def score(
     if_exists: options.IfExists = "error",
     resume: options.Resume = False,
     reuse: options.Reuse = None,
-    workers: options.Workers = "auto",  # type: ignore[assignment]  # Typer parses the default too
-    threads_per_worker: options.ThreadsPerWorker = "auto",  # type: ignore[assignment]  # Typer parses the default too
-    batch_rows: options.BatchRows = "auto",  # type: ignore[assignment]  # Typer parses the default too
+    workers: options.Workers = "auto",  # type: ignore[assignment]  # the default is converted too
+    threads_per_worker: options.ThreadsPerWorker = "auto",  # type: ignore[assignment]  # the default is converted too
+    batch_rows: options.BatchRows = "auto",  # type: ignore[assignment]  # the default is converted too
     memory_limit: options.MemoryLimit = None,
     max_retries: options.MaxRetries = 2,
     task_timeout: options.TaskTimeout = None,
@@ -61,11 +61,18 @@ def score(
     verbose: options.Verbose = False,
     progress: options.Progress = True,
 ) -> int:
-    """Score every row of the inputs and commit the result as one run.
+    """Score every row of the inputs and commit the result as one run, or leave what stood there.
 
-    mlserve score -m champion.onnx -i day=2026-11-23/ -o runs/2026-11-23
+    \b
+        mlserve score -m champion.onnx -i day=2026-11-23/ -o runs/2026-11-23
+        cat rows.csv | mlserve score -m champion.onnx -i - -o - > scored.csv
+
+    Each option may also be given as an environment variable, --batch-rows as MLSERVE_BATCH_ROWS (several values on
+    lines of their own), or as a key of the --config file.
     """
-    TERMINAL.configure(json=json, quiet=quiet, verbose=verbose, progress=progress)
+    TERMINAL.configure(
+        json=json, quiet=quiet, verbose=verbose, progress=progress, carries_data=output == STREAM and not dry_run
+    )
     from mlserve_cli import scoring
     from mlserve_cli.tables import Dialect, delimiter_named
 
@@ -117,15 +124,23 @@ def _score(request: ScoreRequest) -> int:
     from mlserve_cli.cli.progress import watching
     from mlserve_cli.cli.summary import run_facts, run_lines
 
-    if request.output == scoring.STREAM:
-        TERMINAL.machine_output = False  # standard output is the data's
-        with watching() as observer:
-            result = scoring.score_to_stream(request, sys.stdout.buffer, observer=observer)
-        return result.exit_code
     with watching() as observer:
-        result = scoring.score(request, observer=observer)
-    TERMINAL.show_result(run_lines(result), run_facts(result))
+        if request.output == STREAM:
+            result = scoring.score_to_stream(request, _open_output(), observer=observer)
+        else:
+            TERMINAL.resumable = True
+            result = scoring.score(request, observer=observer)
+    facts = run_facts(result)
+    if request.output == STREAM:  # where it was kept until it was whole does not exist any more
+        facts = {**facts, "output": STREAM, "manifest": None}
+    TERMINAL.show_result(run_lines(result), facts)
     return result.exit_code
+
+
+def _open_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise OutputError("standard output is closed", "--output -", "name a file or a folder instead")
+    return sys.stdout.buffer
 
 
 def _preview(request: ScoreRequest) -> int:
@@ -147,7 +162,7 @@ def _if_exists(
 
 def _checked_output(output: str) -> str:
     """Airflow runs a BashOperator's command in a temporary folder that it deletes: a relative OUT would go with it."""
-    if "AIRFLOW_CTX_DAG_ID" in os.environ and output != "-" and not os.path.isabs(output):
+    if "AIRFLOW_CTX_DAG_ID" in os.environ and output != STREAM and not os.path.isabs(output):
         raise UsageError(
             f"--output {shown(output)} is relative, and Airflow deletes the folder that it would be in",
             "",

@@ -1,33 +1,42 @@
-"""Where options come from: command line over environment over `--config` file over default, and which it was."""
+"""Where values come from: command line over environment over `--config` file over default, and which it was.
+
+Values are converted here and not by Typer, which imports pydantic for it: 150 ms for some texts and numbers.
+"""
 
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import typer
 
-from mlserve_cli.errors import Forbidden, InputMissing, InvalidConfig, nearest, shown
+from mlserve_cli.errors import Forbidden, InvalidConfig, IOFailed, nearest, shown
 
 if TYPE_CHECKING:
     from mlserve_cli.manifest import Setting
 
 PREFIX = "MLSERVE_"
-SOURCES = {
-    "COMMANDLINE": "command line",
-    "ENVIRONMENT": "environment",
-    "DEFAULT_MAP": "file",
-    "DEFAULT": "default",
-}
-Parameter = Any  # Typer does not export its click's classes
+Source = Literal["command line", "environment", "file", "default"]
+Converter = Callable[[str], Any]  # raises ValueError with what is wrong with the text
+Parameter: TypeAlias = Any  # Typer does not export its click's classes
+CONVERTERS: dict[str, Converter] = {}  # by option; one that is not here takes any text
+FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_FROM_ENVIRONMENT, _FROM_FILE, _TAKEN = "mlserve.environment", "mlserve.file", "mlserve.taken"
 
 
-def variable(option: str) -> str:
-    """The environment variable of an option: MLSERVE_BATCH_ROWS for --batch-rows."""
-    return PREFIX + option.lstrip("-").replace("-", "_").upper()
+def read_environment(context: typer.Context) -> None:
+    """The command's options as MLSERVE_ variables give them: an empty one gives nothing, several values are lines.
+
+    Raises InvalidConfig (78) for a variable that no command has: a mistyped one would change nothing, in silence.
+    """
+    _refuse_unknown_variables(context)
+    context.meta[_FROM_ENVIRONMENT] = context.default_map = {
+        parameter.name: text.splitlines() if parameter.multiple else text
+        for parameter in context.command.params
+        if _is_option(parameter) and (text := os.environ.get(variable(option_of(parameter))))
+    }
 
 
 def read_config(context: typer.Context, path: str | None) -> str | None:
@@ -35,77 +44,140 @@ def read_config(context: typer.Context, path: str | None) -> str | None:
 
     Raises InvalidConfig (78) for an unknown key or a value that the option does not take: nothing is ignored.
     """
-    refuse_unknown_variables(context)
     if path is None:
         return None
-    known = {_key(parameter): parameter for parameter in context.command.params if parameter.expose_value}
-    values: dict[str, object] = {}
+    options = {option_of(parameter)[2:]: parameter for parameter in context.command.params if _is_option(parameter)}
+    del options["config"]
+    values = {}
     for key, value in _document(path).items():
-        parameter = known.get(key.replace("_", "-"))
+        parameter = options.get(key.replace("_", "-"))
         if parameter is None:
-            hint = nearest(key, tuple(sorted(known))) or f"see {context.command_path} --help"
+            hint = nearest(key, tuple(sorted(options))) or f"see {context.command_path} --help for the options"
             raise InvalidConfig(f"unknown key {shown(key)}", shown(path, limit=400), hint)
-        values[parameter.name] = _checked(value, parameter, context, key=key, path=path)
-    context.default_map = {**(context.default_map or {}), **values}
+        values[parameter.name] = value
+    context.meta[_FROM_FILE] = path
+    context.default_map = {**values, **(context.default_map or {})}
     return path
 
 
+def take(parameter: Parameter, context: typer.Context, value: object) -> object:
+    """An option's value, converted and noted with its source: what Typer calls `process_value`."""
+    if value is None or value in ((), []):
+        if parameter.required:
+            return type(parameter).process_value(parameter, context, value)  # says what is missing
+        return _called_back(parameter, context, None)
+    source = _source(parameter, context)
+    try:
+        plain = _from_file(value, parameter) if source == "file" else value
+        taken = _converted(plain, parameter)
+    except ValueError as error:
+        raise _refused(parameter, context, str(error), source=source) from None
+    context.meta.setdefault(_TAKEN, {})[option_of(parameter)[2:]] = (plain, source)
+    return _called_back(parameter, context, taken)
+
+
 def settings_of(context: typer.Context) -> dict[str, Setting]:
-    """Every option that was set or has a default, with where it came from, for the manifest."""
+    """Every option that was given or has a default, as it was written, with where it came from: for the manifest."""
     from mlserve_cli.manifest import Setting
 
-    found = {}
-    for parameter in context.command.params:
-        value = context.params.get(parameter.name)
-        source = context.get_parameter_source(parameter.name)
-        if value in (None, [], ()) or source is None:
-            continue
-        shown_value = list(map(str, value)) if isinstance(value, list | tuple) else value
-        found[_key(parameter)] = Setting(shown_value, SOURCES[source.name])  # type: ignore[arg-type]
-    return found
+    taken: Mapping[str, tuple[Any, Source]] = context.meta.get(_TAKEN, {})
+    return {option: Setting(value, source) for option, (value, source) in taken.items()}
 
 
-def refuse_unknown_variables(context: typer.Context) -> None:
-    """A mistyped MLSERVE_ variable would change nothing, in silence."""
+def variable(option: str) -> str:
+    """The environment variable of an option: MLSERVE_BATCH_ROWS for --batch-rows."""
+    return PREFIX + option.lstrip("-").replace("-", "_").upper()
+
+
+def option_of(parameter: Parameter) -> str:
+    """--batch-rows; for a parameter with several spellings the long one."""
+    longest: str = max(parameter.opts, key=len)
+    return longest
+
+
+def _refuse_unknown_variables(context: typer.Context) -> None:
     commands = getattr(context.find_root().command, "commands", {}).values()
-    known = {parameter.envvar for command in commands for parameter in command.params if parameter.envvar}
+    options = {option_of(parameter) for command in commands for parameter in command.params if _is_option(parameter)}
+    known = sorted(map(variable, options))
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
-            hint = nearest(name, tuple(sorted(known))) or "see --help for the variables"
+            hint = nearest(name, tuple(known)) or "each long option has one: MLSERVE_BATCH_ROWS for --batch-rows"
             raise InvalidConfig(f"unknown environment variable {shown(name)}", "the environment", hint)
 
 
-def _key(parameter: Parameter) -> str:
-    """--batch-rows, for a parameter with several spellings the long one."""
-    longest: str = max(parameter.opts, key=len)
-    return longest.lstrip("-")
+def _is_option(parameter: Parameter) -> bool:
+    return bool(parameter.param_type_name == "option")
+
+
+def _source(parameter: Parameter, context: typer.Context) -> Source:
+    found = context.get_parameter_source(parameter.name)
+    if found is None or found.name == "DEFAULT":
+        return "default"
+    if found.name == "COMMANDLINE":
+        return "command line"
+    return "environment" if parameter.name in context.meta[_FROM_ENVIRONMENT] else "file"
+
+
+def _converted(value: Any, parameter: Parameter) -> object:
+    if isinstance(value, bool | int | float):  # a flag on the command line, a default
+        return value
+    if parameter.param_type_name == "option" and parameter.is_flag:
+        return _flag(value)
+    one = CONVERTERS.get(option_of(parameter), str)
+    return [one(text) for text in value] if parameter.multiple else one(value)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in FLAGS:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return FLAGS[text.lower()]
+
+
+def _from_file(value: object, parameter: Parameter) -> object:
+    """A value of TOML as the command line would have it."""
+    if parameter.is_flag or isinstance(value, bool):
+        if not (parameter.is_flag and isinstance(value, bool)):
+            raise ValueError(f"it takes {'true or false' if parameter.is_flag else 'no boolean'}, not {value!r}")
+        return value
+    several = value if isinstance(value, list) else [value]
+    if isinstance(value, list) and not parameter.multiple:
+        raise ValueError(f"it takes one value, not a list of {len(value)}")
+    is_number = option_of(parameter) in CONVERTERS
+    for one in several:
+        if not isinstance(one, str | int | float if is_number else str) or isinstance(one, bool):
+            raise ValueError(f"it takes {'a number or a text' if is_number else 'a text'}, not {one!r}")
+    return [str(one) for one in several] if parameter.multiple else str(value)
+
+
+def _refused(parameter: Parameter, context: typer.Context, message: str, *, source: Source) -> Exception:
+    option = option_of(parameter)
+    if source == "environment":
+        return InvalidConfig(
+            f"{variable(option)}: {message}", "the environment", f"mend it or unset {variable(option)}"
+        )
+    if source == "file":
+        path = shown(context.meta[_FROM_FILE], limit=400)
+        return InvalidConfig(f"{option[2:]}: {message}", path, f"mend {option[2:]} in the file")
+    return typer.BadParameter(message, ctx=context, param=parameter)
+
+
+def _called_back(parameter: Parameter, context: typer.Context, value: object) -> object:
+    return value if parameter.callback is None else parameter.callback(context, parameter, value)
 
 
 def _document(path: str) -> Mapping[str, object]:
+    import tomllib
+
+    where = shown(path, limit=400)
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise InputMissing("the configuration file does not exist", shown(path, limit=400), "") from error
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise InvalidConfig("there is no such configuration file", where, "check the path after --config") from error
     except PermissionError as error:
-        raise Forbidden("the configuration file may not be read", shown(path, limit=400), "") from error
+        raise Forbidden("the configuration file may not be read", where, "look at its owner and permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"not a TOML file: {error}", shown(path, limit=400), "mend the file") from error
-
-
-def _checked(value: object, parameter: Parameter, context: typer.Context, *, key: str, path: str) -> object:
-    """The value as the option would take it; Typer converts and checks as it does on the command line."""
-    several = isinstance(value, list)
-    if isinstance(value, dict) or (several and not parameter.multiple):
-        raise InvalidConfig(f"{shown(key)} takes one plain value", shown(path, limit=400), "")
-    if parameter.is_flag != isinstance(value, bool) and (parameter.is_flag or isinstance(value, bool)):
-        raise InvalidConfig(f"{shown(key)} takes {'true or false' if parameter.is_flag else 'no boolean'}", path, "")
-    texts = [str(one) for one in value] if isinstance(value, list) else str(value)
-    given: object = [texts] if parameter.multiple and not several else texts
-    try:
-        parameter.type_cast_value(context, value if parameter.is_flag else given)
-    except Exception as error:
-        message = getattr(error, "message", None)
-        if message is None:
-            raise
-        raise InvalidConfig(f"{shown(key)}: {message}", shown(path, limit=400), "") from error
-    return value if parameter.is_flag else given
+        raise InvalidConfig(
+            f"not a TOML file: {error}", where, "write one line for each option: workers = 4"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise IOFailed(f"the configuration file cannot be read: {error}", where, "look at the disk") from error

@@ -1,4 +1,7 @@
-"""What is printed where: results on standard output, everything else on standard error, JSON where machines read."""
+"""What is printed where: results on standard output, everything else on standard error, JSON where machines read.
+
+`--quiet` takes progress, summary and warnings away. It leaves errors, and the JSON line: that is for no person's eyes.
+"""
 
 from __future__ import annotations
 
@@ -8,100 +11,128 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from signal import Signals
 
+from mlserve_cli.cli.settings import FLAGS, variable
 from mlserve_cli.errors import Interrupted, MlserveError
 
 Facts = Mapping[str, object]
+STREAM = "-"
 
 
 @dataclass(slots=True)
 class Terminal:
-    """How this process talks. `machine_output` is off where standard output carries the data itself."""
+    """How this process talks.
+
+    `carries_data`: standard output is the data's, so JSON goes to standard error, and only on request.
+    `resumable`: a run is under way that `--resume` could take up.
+    """
 
     json: bool = False
     quiet: bool = False
     verbose: bool = False
     progress: bool = True
-    machine_output: bool = True
+    carries_data: bool = False
+    resumable: bool = False
 
-    def read_flags(self, arguments: Sequence[str]) -> None:
-        """The flags as they stand on the command line, for errors that come before it is parsed."""
-        self.json, self.verbose = "--json" in arguments, "--verbose" in arguments
-        self.quiet = "--quiet" in arguments
+    def guess(self, arguments: Sequence[str]) -> None:
+        """The flags as they seem to stand before anything is parsed, for errors that come until it is."""
+        given = set(arguments)
+        self.json = "--json" in given or _is_set("--json")
+        self.quiet = bool(given & {"--quiet", "-q"}) or _is_set("--quiet")
+        self.verbose = bool(given & {"--verbose", "-v"}) or _is_set("--verbose")
+        self.progress, self.resumable = True, False
+        pairs = pairwise(arguments)
+        streams = bool(given & {"-o-", "--output=-"}) or any(pair in {("-o", "-"), ("--output", "-")} for pair in pairs)
+        self.carries_data = streams or os.environ.get(variable("--output")) == STREAM
 
     def configure(
-        self, *, json: bool = False, quiet: bool = False, verbose: bool = False, progress: bool = True
+        self,
+        *,
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        progress: bool = True,
+        carries_data: bool = False,
     ) -> None:
         """The flags as the command parsed them, environment and configuration included."""
         self.json, self.quiet, self.verbose, self.progress = json, quiet, verbose, progress
-
-    @property
-    def wants_json(self) -> bool:
-        """Whether the last line of standard output is a JSON object: on request, and wherever no person looks."""
-        return self.machine_output and (self.json or not _is_terminal(1))
+        self.carries_data = carries_data
 
     def show_result(self, lines: Sequence[str], facts: Facts, *, on_request: bool = False) -> None:
         """The result: lines for people unless JSON alone is asked for, the facts as one JSON line for machines.
 
         `on_request`: the facts are long, and shown only where they were asked for.
         """
-        if not self.json and not self.quiet and self.machine_output:
-            _print(1, "\n".join(lines))
-        if self.json or (self.wants_json and not on_request):
-            self.flush()
-            _print(1, json.dumps(facts, ensure_ascii=True, allow_nan=False))
+        if not (self.json or self.quiet or self.carries_data):
+            _print(1, "\n".join(map(printable, lines)))
+        if self.json or not on_request:
+            self._show_facts(facts)
 
     def show_error(self, error: MlserveError, *, trace: str) -> None:
         """What, where and what to do; a trace only where it was asked for."""
         if self.verbose and trace:
-            _print(2, trace.rstrip())
-        parts = (("error", error.what), ("where", error.where), ("hint", error.hint))
-        _print(2, "\n".join(f"{name}: {text}" for name, text in parts if text))
-        facts = {"type": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
-        self._show_failure("failed", error.exit_code, facts)
+            _print(2, "\n".join(map(printable, trace.rstrip().splitlines())))
+        parts = {"what": error.what, "where": error.where, "hint": error.hint}
+        self._show_failure("failed", error.exit_code, {"type": type(error).__name__, **parts})
 
     def show_interrupted(self, ended: Interrupted) -> int:
-        """That a signal ended the run, and how to go on."""
-        name, hint = Signals(ended.signal_number).name, "what is finished stands: take it up with --resume"
-        _print(2, f"error: ended by {name}\nhint: {hint}")
-        facts = {"type": "Interrupted", "what": f"ended by {name}", "where": "", "hint": hint}
-        self._show_failure("interrupted", ended.exit_code, facts)
+        """That a signal ended the command, and how to go on."""
+        name = Signals(ended.signal_number).name
+        hint = "what is finished stands: take it up with --resume" if self.resumable else "nothing is left of it"
+        error = {"type": "Interrupted", "what": f"ended by {name}", "where": "", "hint": hint}
+        self._show_failure("interrupted", ended.exit_code, error)
         return ended.exit_code
 
     def warn(self, text: str) -> None:
         """A line that a person should see and that changes nothing."""
         if not self.quiet:
-            _print(2, f"warning: {text}")
+            _print(2, f"warning: {printable(text)}")
 
     def flush(self) -> None:
         """Nothing is held back; a reader that has gone does not matter any more."""
         for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
 
-    def _show_failure(self, status: str, exit_code: int, error: Facts) -> None:
-        if self.wants_json:
+    def _show_failure(self, status: str, exit_code: int, error: Mapping[str, str]) -> None:
+        lines = {"error": error["what"], "where": error["where"], "hint": error["hint"]}
+        _print(2, "\n".join(f"{name}: {printable(text)}" for name, text in lines.items() if text))
+        self._show_facts({"status": status, "exit_code": exit_code, "error": error})
+
+    def _show_facts(self, facts: Facts) -> None:
+        """One line of JSON, the last of all: on request, and wherever no person looks."""
+        if self.json or not (self.carries_data or _is_terminal(sys.stdout)):
             self.flush()
-            _print(1, json.dumps({"status": status, "exit_code": exit_code, "error": error}, ensure_ascii=True))
+            _print(2 if self.carries_data else 1, json.dumps(facts, ensure_ascii=True, allow_nan=False))
 
 
 def is_interactive() -> bool:
     """Whether a person watches standard error on a terminal that can redraw a line."""
-    return _is_terminal(2) and os.environ.get("TERM") not in ("dumb", "unknown")
+    return _is_terminal(sys.stderr) and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
-def _is_terminal(descriptor: int) -> bool:
+def printable(text: str) -> str:
+    """The text on one line, with what would move a terminal's cursor or change its colours written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
+def _is_set(option: str) -> bool:
+    return FLAGS.get(os.environ.get(variable(option), "").lower(), False)
+
+
+def _is_terminal(stream: object) -> bool:
     try:
-        return os.isatty(descriptor)
-    except OSError:
+        return bool(stream.isatty())  # type: ignore[attr-defined]  # a stream, or None where it was closed
+    except (OSError, ValueError, AttributeError):
         return False
 
 
 def _print(descriptor: int, text: str) -> None:
-    """A whole line, or none where the stream is closed: a run is not undone because nobody reads its summary."""
+    """A whole line, or none where the stream is closed or full: a run is not undone because nobody reads its end."""
     stream = sys.stdout if descriptor == 1 else sys.stderr
-    with suppress(BrokenPipeError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         stream.write(text + "\n")
         stream.flush()
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -31,10 +31,15 @@ def score_to_stream(request: ScoreRequest, stream: BinaryIO, *, observer: Observ
         raise UsageError("standard output takes CSV", "--output-format parquet", "name an --output ending in .parquet")
     with _scratch_folder() as folder:
         result = score(replace(request, output=os.path.join(folder, "scores.csv")), observer=observer)
-        with open(result.output, "rb") as scores:
-            shutil.copyfileobj(scores, stream, COPY_BYTES)
-        stream.flush()
+        _hand_over(str(result.output), stream)
         return result
+
+
+def _hand_over(path: str, stream: BinaryIO) -> None:
+    """A reader that leaves early, as `head` does, has what it wanted."""
+    with storage.translated("standard output", "write to"), suppress(BrokenPipeError), open(path, "rb") as scores:
+        shutil.copyfileobj(scores, stream, COPY_BYTES)
+        stream.flush()
 
 
 @contextmanager

@@ -1,0 +1,91 @@
+"""A command as ours are: options that may also come from the environment or a file, and help in panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mlserve_cli.cli.settings import CONVERTERS, Converter, read_environment, take
+
+NAME_WIDTH = 26  # of options in help; a longer one gets a line of its own
+Context: TypeAlias = Any  # Typer does not export its click's classes
+Formatter: TypeAlias = Any
+
+
+def option(
+    name: str,
+    *more: str,
+    help: str,
+    panel: str | None = None,
+    metavar: str | None = None,
+    choices: Sequence[str] = (),
+    converter: Converter | None = None,
+    callback: Callable[..., Any] | None = None,
+    is_eager: bool = False,
+) -> Any:
+    """An option that may also be given as MLSERVE_NAME or, for `score`, as a key of the `--config` file.
+
+    `converter` makes its value of a text, and raises ValueError with what is wrong with it.
+    """
+    if choices:
+        converter, metavar = partial(_one_of, tuple(choices)), "|".join(choices)
+    if converter is not None:
+        CONVERTERS[name] = converter
+    return typer.Option(
+        name, *more, help=help, rich_help_panel=panel, metavar=metavar, callback=callback, is_eager=is_eager
+    )
+
+
+class Command(TyperCommand):
+    """One command."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """The command line, after the environment, whose word counts less."""
+        _take_values_ourselves(self)
+        if not ctx.resilient_parsing and not set(args).intersection(ctx.help_option_names):
+            read_environment(ctx)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run it. A reader of its help may leave early, but no pipe of a run may break unnoticed."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise RuntimeError("a pipe of this command broke") from error
+
+    def format_options(self, ctx: Context, formatter: Formatter) -> None:
+        """Arguments and options under the heading of their panel, all aligned."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                title = getattr(parameter, "rich_help_panel", None) or kind
+                panels.setdefault(title, []).append((f"{record[0]:<{NAME_WIDTH}}", record[1]))
+        for title, records in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(records, col_max=NAME_WIDTH)
+
+
+class Group(TyperGroup):
+    """The app."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """What stands before the command's name."""
+        _take_values_ourselves(self)
+        return super().parse_args(ctx, args)
+
+
+def _take_values_ourselves(command: Any) -> None:
+    for parameter in command.params:  # Typer makes them and has no place where a class of ours could be named
+        parameter.process_value = partial(take, parameter)
+
+
+def _one_of(choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
+    return text
