@@ -45,10 +45,13 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """The command line, after the environment, whose word counts less."""
-        _take_values_ourselves(self)
         if not ctx.resilient_parsing and not set(args).intersection(ctx.help_option_names):
             read_environment(ctx)
         return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Context) -> list[Any]:
+        """Arguments, options and --help."""
+        return _taken_by_us(super().get_params(ctx))
 
     def invoke(self, ctx: Context) -> Any:
         """Run it. A reader of its help may leave early, but no pipe of a run may break unnoticed."""
@@ -74,15 +77,15 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The app."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def get_params(self, ctx: Context) -> list[Any]:
         """What stands before the command's name."""
-        _take_values_ourselves(self)
-        return super().parse_args(ctx, args)
+        return _taken_by_us(super().get_params(ctx))
 
 
-def _take_values_ourselves(command: Any) -> None:
-    for parameter in command.params:  # Typer makes them and has no place where a class of ours could be named
+def _taken_by_us(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:  # Typer makes them, and has no place where a class of ours could be named
         parameter.process_value = partial(take, parameter)
+    return parameters
 
 
 def _one_of(choices: tuple[str, ...], text: str) -> str:

@@ -72,7 +72,8 @@ def take(parameter: Parameter, context: typer.Context, value: object) -> object:
         taken = _converted(plain, parameter)
     except ValueError as error:
         raise _refused(parameter, context, str(error), source=source) from None
-    context.meta.setdefault(_TAKEN, {})[option_of(parameter)[2:]] = (plain, source)
+    if parameter.expose_value and _is_option(parameter) and context.parent is not None:
+        context.meta.setdefault(_TAKEN, {})[option_of(parameter)[2:]] = (plain, source)
     return _called_back(parameter, context, taken)
 
 
@@ -121,7 +122,7 @@ def _source(parameter: Parameter, context: typer.Context) -> Source:
 def _converted(value: Any, parameter: Parameter) -> object:
     if isinstance(value, bool | int | float):  # a flag on the command line, a default
         return value
-    if parameter.param_type_name == "option" and parameter.is_flag:
+    if _is_option(parameter) and parameter.is_flag:
         return _flag(value)
     one = CONVERTERS.get(option_of(parameter), str)
     return [one(text) for text in value] if parameter.multiple else one(value)

@@ -59,7 +59,7 @@ class Faults:
     @property
     def rows(self) -> NDArray[np.int64]:
         """The bad rows, each once, ascending."""
-        return np.unique(self.row_of_each)
+        return np.unique(self.row_of_each) if len(self) else _NO_ROWS  # unique() imports numpy.ma
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

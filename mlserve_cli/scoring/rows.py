@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserve_cli import features
+from mlserve_cli.contract import empty_table, int64_array, text_array
 from mlserve_cli.planning import Plan
 from mlserve_cli.scoring.batches import ScoredRows
 from mlserve_cli.scoring.carried import decode_schema
@@ -43,16 +44,16 @@ def convert_chunk(chunk: Chunk, plan: Plan, *, shard: Shard) -> features.Feature
 def output_rows(scored: ScoredRows, *, chunk: Chunk, shard: Shard, plan: Plan) -> pa.Table:
     """The chunk's kept rows as they go to the part."""
     if len(scored.kept) == 0:
-        return output_schema(plan).empty_table()
+        return empty_table(output_schema(plan))
     predictions = features.output_table(plan.contract, scored.outputs)
     columns = [] if plan.output.id_column is not None else _sources(scored.kept + chunk.start_row, file=shard.name)
     if plan.output.carried:
         carried = chunk.table.select(plan.output.carried)
         if len(scored.kept) < chunk.table.num_rows:
-            carried = carried.take(pa.array(scored.kept))
+            carried = carried.take(int64_array(scored.kept))
         columns += carried.cast(decode_schema(plan.output.carried_schema)).columns
     return pa.table([*columns, *predictions.columns], schema=output_schema(plan))
 
 
 def _sources(rows: NDArray[np.int64], *, file: str) -> list[pa.Array]:
-    return [pa.repeat(pa.scalar(file, pa.string()), len(rows)), pa.array(rows, pa.int64())]
+    return [pa.repeat(text_array([file])[0], len(rows)), int64_array(rows)]
