@@ -19,7 +19,7 @@ release = version = installed_version("mlserve-cli")
 extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "generated/error-list.md", "generated/manifest-fields.md"]  # included by other pages
 html_theme = "furo"
 html_title = f"mlserve {release}"
 html_static_path: list[str] = []

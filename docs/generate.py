@@ -28,10 +28,12 @@ Schema = dict[str, Any]
 def write_pages(folder: Path) -> None:
     """Write each generated page; Sphinx reads a file again only when it changed."""
     folder.mkdir(exist_ok=True)
+    schema = (files("mlserve_cli") / "manifest" / "schema.json").read_text(encoding="utf-8")
     pages = {
+        "manifest.schema.json": schema,
         "reference.md": "\n".join(reference()),
         "error-list.md": "\n".join(error_list()),
-        "manifest-fields.md": "\n".join(manifest_fields()),
+        "manifest-fields.md": "\n".join(manifest_fields(json.loads(schema))),
     }
     for name, text in pages.items():
         page = folder / name
@@ -46,7 +48,7 @@ def reference() -> Iterator[str]:
     root = typer.main.get_command(app)
     for name, command in commands_of(root, prefix="mlserve"):
         yield f"## {name}\n"
-        yield f"{plain(command.help or '')}\n"
+        yield f"{with_example(plain(command.help or ''))}\n"
         yield from parameters(command.params)
 
 
@@ -86,7 +88,7 @@ def default(parameter: Any) -> str:
         return "needed"
     value = getattr(parameter.default, "value", parameter.default)
     shown = isinstance(parameter.show_default, str) and parameter.show_default
-    return str(shown or ("" if value is None or value is False or value == [] else f"`{cell(str(value))}`"))
+    return str(shown or ("" if value in (None, False, "") or value == [] else f"`{cell(str(value))}`"))
 
 
 def error_list() -> Iterator[str]:
@@ -110,9 +112,8 @@ def subclasses_of(error: type[errors.MlserveError]) -> Iterator[type[errors.Mlse
         yield from subclasses_of(child)
 
 
-def manifest_fields() -> Iterator[str]:
+def manifest_fields(schema: Schema) -> Iterator[str]:
     """One table per object of the schema, the manifest itself first."""
-    schema: Schema = json.loads((files("mlserve_cli") / "manifest" / "schema.json").read_text(encoding="utf-8"))
     objects: dict[str, Schema] = schema["$defs"]
     first = schema.get("$ref", "#/$defs/Manifest").rpartition("/")[2]
     for name in [first, *sorted(objects.keys() - {first})]:
@@ -121,7 +122,7 @@ def manifest_fields() -> Iterator[str]:
         if "properties" in objects[name]:
             yield "| field | type | |\n|---|---|---|"
             for field, value in objects[name]["properties"].items():
-                needed = "" if field in objects[name].get("required", []) else "may be absent"
+                needed = "" if field in objects[name].get("required", []) else "optional"
                 yield f"| `{field}` | {kind_of(value)} | {cell(value.get('description', needed))} |"
             yield ""
 
@@ -145,6 +146,11 @@ def kind_of(value: Schema) -> str:
 def plain(text: str) -> str:
     """Help text as Markdown prose: Rich's markup is not ours, and what looks like HTML is no tag."""
     return re.sub(r"<(?=\w)", r"\\<", inspect.cleandoc(text).replace("\f", "").replace("\b\n", ""))
+
+
+def with_example(text: str) -> str:
+    """The lines of a help text that are commands, as a block."""
+    return re.sub(r"^((?:mlserve |cat ).*)$", r"```sh\n\1\n```", text, flags=re.MULTILINE)
 
 
 def cell(text: str) -> str:
