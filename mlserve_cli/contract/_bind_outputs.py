@@ -91,7 +91,8 @@ def threshold_output(outputs: tuple[Output, ...]) -> Output | None:
     if len(likely) != 1:
         return None
     (output,) = likely
-    if len(output.columns) == 2 or (len(output.columns) == 1 and output.tensor.width == 1):
+    # an open width counts as 1 until a run has settled it, and then this is asked again
+    if len(output.columns) == 2 or (len(output.columns) == 1 and output.tensor.width in (1, None)):
         return output
     return None
 

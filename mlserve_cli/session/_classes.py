@@ -16,6 +16,7 @@ _KEEPS_COLUMNS = {"Identity", "Cast", "Normalizer", "Softmax", "Sigmoid", "Resha
 _CLASSIFIERS = {"TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"}
 _LABEL_NAMES = {"label", "output_label"}  # what skl2onnx and onnxmltools call it, whatever computes it
 _INT64, _INT32, _STRING = 7, 6, 8
+_FLOATS = (1, 10, 11)
 
 
 def find_classes(graph: Any) -> dict[str, Classes]:
@@ -31,7 +32,7 @@ def find_classes(graph: Any) -> dict[str, Classes]:
             maker = makers.get(value.name)
             if maker is not None and maker.op_type == "ZipMap":
                 found[maker.input[0]] = classes
-    return found
+    return found or _classes_beside_label(graph, makers, by_argmax)
 
 
 def find_labels(graph: Any, classes: dict[str, Classes]) -> tuple[str, ...]:
@@ -53,6 +54,26 @@ def _chain(name: str, makers: dict[str, Any]) -> list[str]:
             break
         names.append(node.input[0])
     return names
+
+
+def _classes_beside_label(graph: Any, makers: dict[str, Any], by_argmax: dict[str, Classes]) -> dict[str, Classes]:
+    """Where the way back is lost in arithmetic: the one matrix as wide as the one label has classes.
+
+    LightGBM, k neighbours, naive Bayes and one-versus-rest without ZipMap are such.
+    """
+    labels = [value.name for value in graph.output if _is_label(value.name, makers)]
+    wide = [value for value in graph.output if value.name not in labels]
+    if len(labels) != 1 or len(wide) != 1:
+        return {}
+    maker = makers[_chain(labels[0], makers)[-1]]
+    classes = _attribute_classes(maker)
+    if maker.op_type == "ArrayFeatureExtractor":
+        argmax = makers.get(_chain(maker.input[1], makers)[-1])
+        classes = by_argmax.get(argmax.input[0], ()) if argmax is not None and argmax.input else ()
+    axes = wide[0].type.tensor_type.shape.dim
+    is_float = wide[0].type.tensor_type.elem_type in _FLOATS
+    fits = is_float and len(classes) > 1 and len(axes) == 2 and axes[1].dim_value == len(classes)
+    return {wide[0].name: classes} if fits else {}
 
 
 def _named_at(name: str, makers: dict[str, Any], by_argmax: dict[str, Classes]) -> Classes:

@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserve_cli.contract import Contract, Output
+from mlserve_cli.contract import Contract, Output, TensorSpec, check_threshold
 from mlserve_cli.errors import InvalidModel, shown
 from mlserve_cli.session._facts import read_model
 from mlserve_cli.session._runtime import RowsFailed, ort, refusing, run_failures
 from mlserve_cli.session._zipmap import cut_zipmaps
+
+_PROBE_ROWS = 13  # a number that few models have classes or outputs of, so that no other axis passes for the rows
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -108,32 +110,27 @@ class OnnxPredictor:
 
 
 def settle(contract: Contract, *, predictor: Predictor) -> Contract:
-    """The contract with every output's true dtype and shape, where the model's own declaration leaves one open.
+    """The contract with every output's true dtype and shape; InvalidModel where rows in are not rows out.
 
-    Declared shapes lie or say nothing, and the output's schema must stand before the first batch: so two made-up rows
-    (zeros, empty strings) are run where something is open. A model that cannot score those keeps what it declared.
+    Declared shapes lie or say nothing, and both must be known before the first batch: so some made-up rows are run.
+    A model that cannot score those keeps what it declared.
     """
-    if all(_is_settled(output) for output in contract.outputs):
-        return contract
-    rows = _fixed_batch(contract) or 2
+    rows = _fixed_batch(contract) or _PROBE_ROWS
     try:
         found = predictor.predict({part.tensor.name: _made_up(part.tensor, rows) for part in contract.inputs})
     except RowsFailed:
         found = {}
     outputs = tuple(_settled(output, found.get(output.tensor.name)) for output in contract.outputs)
+    check_threshold(outputs, contract.threshold)
     return msgspec.structs.replace(contract, outputs=outputs)
 
 
-def _is_settled(output: Output) -> bool:
-    shape = output.tensor.shape
-    return len(shape) > 1 and output.tensor.width is not None and shape[0] in (None, 1)
-
-
-def _made_up(spec: Any, rows: int) -> NDArray[Any]:
+def _made_up(spec: TensorSpec, rows: int) -> NDArray[Any]:
+    """Zeros, and empty strings; ones for ints, since a whole number divided by 0 ends the process."""
     shape = (rows, *(size or 1 for size in spec.shape[1:]))
     if spec.dtype == "string":
         return np.full(shape, "", dtype=object)
-    return np.zeros(shape, dtype=spec.dtype)
+    return np.full(shape, 1 if "int" in spec.dtype else 0, dtype=spec.dtype)
 
 
 def _settled(output: Output, values: NDArray[Any] | None) -> Output:
@@ -141,7 +138,7 @@ def _settled(output: Output, values: NDArray[Any] | None) -> Output:
     if values is None:
         if spec.width is None:
             raise InvalidModel(
-                f"output {shown(spec.name)} leaves its width open, and the model cannot score zeros to show it",
+                f"output {shown(spec.name)} leaves its width open, and the model cannot score made-up rows to show it",
                 "",
                 "export it with all axes but the first fixed",
             )

@@ -78,7 +78,8 @@ def runtime_version() -> str:
 def first_line(error: Exception) -> str:
     """What ONNX Runtime says without its status prefix, source paths and stack, cut to a line."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return shown(_PREFIXES.sub("", line) or line, limit=300)
+    text = _PREFIXES.sub("", line) or line
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:300]
 
 
 # "[ONNXRuntimeError] : 1 : FAIL : Load model failed:/src/graph.cc:46 void f(int, int) " before what a person can read

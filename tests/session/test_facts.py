@@ -76,6 +76,15 @@ def test_classes_are_found_through_the_nodes_that_exporters_put_between(tmp_path
     assert facts.labels == ("verdict",)
 
 
+def test_the_one_matrix_beside_the_one_label_has_its_classes(tmp_path: Path) -> None:
+    model = models.classifier(3, ("a", "b"))
+    model.graph.node.append(helper.make_node("Mul", ["probabilities", "probabilities"], ["squares"]))
+    model.graph.output[1].CopyFrom(models.tensor("squares", models.FLOAT, [None, 2]))
+    assert facts_of(model, tmp_path).classes == {"squares": ("a", "b")}
+    model.graph.output[1].CopyFrom(models.tensor("squares", models.FLOAT, [None, 3]))
+    assert facts_of(model, tmp_path).classes == {}
+
+
 def test_a_label_by_argmax_names_the_classes(tmp_path: Path) -> None:
     facts = facts_of(models.argmax_classifier(("x", "y", "z")), tmp_path)
     assert facts.classes == {"probabilities": ("x", "y", "z")}

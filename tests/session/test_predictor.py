@@ -79,7 +79,7 @@ def test_the_first_line_of_an_error_is_what_a_person_can_read() -> None:
     assert first_line(RuntimeError("plain words")) == "plain words"
 
 
-def test_an_undeclared_output_width_is_settled_by_two_made_up_rows(tmp_path: Path) -> None:
+def test_an_undeclared_output_width_is_settled_by_made_up_rows(tmp_path: Path) -> None:
     path = models.save(models.identity(models.FLOAT, [None, 3], out_axes=[None, None]), tmp_path / "m.onnx")
     facts = read_facts(str(path))
     contract = bind(facts, features=("a,b,c",))
@@ -88,7 +88,14 @@ def test_an_undeclared_output_width_is_settled_by_two_made_up_rows(tmp_path: Pat
     assert settled.outputs[0].tensor.shape == (None, 3)
 
 
-def test_a_contract_with_nothing_open_is_settled_without_a_run(tmp_path: Path) -> None:
+def test_a_threshold_on_an_output_that_turns_out_wide_is_refused_before_the_first_batch(tmp_path: Path) -> None:
+    path = models.save(models.identity(models.FLOAT, [None, 3], out_axes=[None, None]), tmp_path / "m.onnx")
+    contract = bind(read_facts(str(path)), features=("a,b,c",), threshold=0.5)
+    with pytest.raises(InvalidModel, match="--threshold"):
+        settle(contract, predictor=_opened(path))
+
+
+def test_a_model_that_cannot_score_made_up_rows_keeps_what_it_declared(tmp_path: Path) -> None:
     facts = read_facts(str(models.save(models.linear(3, 2), tmp_path / "m.onnx")))
     contract = bind(facts, features=("a,b,c",))
     assert settle(contract, predictor=_Failing()) == contract
