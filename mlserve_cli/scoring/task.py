@@ -16,7 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from mlserve_cli import engines, storage, tables
-from mlserve_cli.contract import Faults
+from mlserve_cli.contract import Faults, empty_table
 from mlserve_cli.errors import IOFailed, MlserveError, shown
 from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord, encode_sealed
 from mlserve_cli.planning import Plan, Task
@@ -124,7 +124,7 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
         staging.data / f"{task.stem}{plan.part_suffix}", lambda file: _write_part(file, job, work, task, tally)
     )
     tables.check_unchanged(plan.inputs[task.shard])
-    set_aside = pa.concat_tables(tally.set_aside) if tally.set_aside else QUARANTINE_SCHEMA.empty_table()
+    set_aside = pa.concat_tables(tally.set_aside) if tally.set_aside else empty_table(QUARANTINE_SCHEMA)
     stages, latencies = tally.clock.result
     record = TaskRecord(
         format=RECORD_FORMAT,
