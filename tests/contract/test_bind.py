@@ -240,3 +240,35 @@ def test_nothing_left_to_write_is_refused(facts_of: Any) -> None:
     package = Declared(outputs=(DeclaredOutput("label", ("y",), "label"),))
     with pytest.raises(InvalidModel, match="no output is left"):
         bind(facts_of(models.classifier()), package, features=("a,b,c",), labels=False)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fits", "does_not"),
+    [
+        (models.FLOAT, [1, 0.5], [True, "1"]),
+        (models.INT64, [1], [1.5, True, "1"]),
+        (models.BOOL, [True], [1, "true"]),
+        (models.STRING, [""], [1]),
+    ],
+)
+def test_a_fill_value_is_of_the_columns_own_type(
+    dtype: int, fits: list[Any], does_not: list[Any], facts_of: Any
+) -> None:
+    facts = facts_of(models.identity(dtype, [None, 1]))
+    for value in fits:
+        assert bind(facts, Declared(fill={"X": value})).fill == {"X": value}
+    for value in does_not:
+        with pytest.raises(InvalidModel, match="fill value"):
+            bind(facts, Declared(fill={"X": value}))
+
+
+def test_a_package_may_name_the_columns_of_an_output_of_open_width(facts_of: Any) -> None:
+    facts = facts_of(models.identity(models.FLOAT, [None, 2], out_axes=[None, None]))
+    contract = bind(facts, Declared(outputs=(DeclaredOutput("Y", ("u", "v")),)), features=("a,b",))
+    assert contract.outputs[0].tensor.shape == (None, 2)
+
+
+def test_a_probability_output_of_undeclared_width_is_as_wide_as_its_classes(facts_of: Any) -> None:
+    model = models.classifier(3, ("a", "b", "c"))
+    model.graph.output[1].CopyFrom(models.tensor("probabilities", models.FLOAT, [None, None]))
+    assert bind(facts_of(model), features=("x,y,z",)).outputs[1].tensor.shape == (None, 3)

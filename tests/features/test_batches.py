@@ -85,3 +85,17 @@ def test_converting_and_cutting_import_no_pandas(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_a_list_of_open_width_brings_its_own() -> None:
+    features = converted(
+        [[1, 2, 3], [4, 5, 6]], contract_for("float32", shape=(None, None)), type=pa.list_(pa.float32(), 3)
+    )
+    assert batch_tensors(features, 1, 2)["X"].tolist() == [[4, 5, 6]]
+
+
+@pytest.mark.parametrize("type_", [pa.float32(), pa.float64(), pa.int64(), pa.bool_(), pa.string(), pa.null()], ids=str)
+def test_a_chunk_of_no_rows_has_no_faults(type_: pa.DataType) -> None:
+    for dtype in ("float32", "string"):
+        features = converted(pa.chunked_array([], type_), contract_for(dtype, mode="coerce"))
+        assert (features.rows, len(features.faults)) == (0, 0)

@@ -125,3 +125,11 @@ def test_large_finite_scores_are_no_fault_although_their_sum_is_infinite() -> No
     contract = writing(value("float32", 1))
     assert len(bad_scores(contract, {"Y": np.full((9, 1), 3e38, np.float32)})) == 0
     assert len(bad_scores(contract, {"Y": np.zeros((0, 1), np.float32)})) == 0
+
+
+def test_a_contract_that_was_never_settled_writes_nothing() -> None:
+    open_width = Output(TensorSpec("Y", "float32", (None, None)), "value", ("y",))
+    with pytest.raises(InvalidModel, match="width open"):
+        output_schema(writing(open_width))
+    with pytest.raises(InvalidModel, match="no probability"):
+        output_table(writing(value("int64", 1), threshold=0.5), {"Y": np.zeros((2, 1), np.int64)})

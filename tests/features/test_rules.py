@@ -323,3 +323,11 @@ def test_an_open_width_takes_a_number_or_a_list_of_fixed_size() -> None:
     assert good(converted([[1, 2]], contract, type=pa.list_(pa.float32(), 2))) == [[1.0, 2.0]]
     with pytest.raises(TypeMismatch):
         converted([[1, 2]], contract, type=pa.list_(pa.float32()))
+
+
+def test_an_identifier_with_spaces_around_it_counts_once_under_coerce() -> None:
+    features = converted(
+        [" 9007199254740993", "9007199254740995", "1"], contract_for("float64", mode="coerce"), text=True
+    )
+    assert good(features) == [2.0**53, 2.0**53 + 4, 1.0]
+    assert features.coerced == {"c": 2}

@@ -135,3 +135,50 @@ def test_the_type_of_every_constant_kind_of_class_is_read(tmp_path: Path) -> Non
             if initializer.name == "classes":
                 initializer.CopyFrom(numpy_helper.from_array(values, "classes"))
         assert facts_of(model, tmp_path).classes == {"probabilities": (3, 1, 2)}
+
+
+def test_weights_kept_sparsely_outside_are_named_too(tmp_path: Path) -> None:
+    model = models.linear()
+    sparse = model.graph.sparse_initializer.add()
+    sparse.values.CopyFrom(dishonest.external("values.bin").graph.initializer[0])
+    sparse.indices.data_location = 1
+    assert facts_of(model, tmp_path).external_files == ("(no location)", "values.bin")
+
+
+def test_a_type_that_is_no_tensor_is_named(tmp_path: Path) -> None:
+    model = models.linear()
+    odd = model.graph.output.add(name="odd")
+    odd.type.sparse_tensor_type.elem_type = models.FLOAT
+    model.graph.output.add(name="odder").type.opaque_type.name = "secret"
+    assert [spec.dtype for spec in facts_of(model, tmp_path).outputs] == ["float32", "sparse tensor", "opaque"]
+
+
+def test_an_output_of_undeclared_shape_is_one_value_a_row_until_a_run_shows_more(tmp_path: Path) -> None:
+    model = models.linear()
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    assert facts_of(model, tmp_path).outputs == (TensorSpec("Y", "float32", (None,)),)
+
+
+@pytest.mark.parametrize("attribute", ["classlabels_ints", "nothing"])
+def test_a_classifier_without_classes_has_plain_outputs(attribute: str, tmp_path: Path) -> None:
+    model = models.classifier()
+    for one in list(model.graph.node[0].attribute):
+        if one.name.startswith("classlabels"):
+            model.graph.node[0].attribute.remove(one)
+    model.graph.node[0].attribute.append(helper.make_attribute(attribute, "text"))
+    assert facts_of(model, tmp_path).classes == {}
+
+
+def test_classes_that_are_floats_are_none(tmp_path: Path) -> None:
+    model = models.argmax_classifier()
+    for initializer in model.graph.initializer:
+        if initializer.name == "classes":
+            initializer.CopyFrom(numpy_helper.from_array(np.array([0.5, 1.5, 2.5], np.float32), "classes"))
+    assert facts_of(model, tmp_path).classes == {}
+
+
+def test_a_matrix_beside_a_label_by_argmax_has_its_classes(tmp_path: Path) -> None:
+    model = models.argmax_classifier()
+    model.graph.node.append(helper.make_node("Mul", ["probabilities", "probabilities"], ["squares"]))
+    model.graph.output[1].CopyFrom(models.tensor("squares", models.FLOAT, [None, 3]))
+    assert facts_of(model, tmp_path).classes == {"squares": ("low", "mid", "high")}

@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from mlserve_cli.contract import bind
+from mlserve_cli.contract import Declared, DeclaredOutput, TensorSpec, bind
 from mlserve_cli.errors import Forbidden, InputMissing, InvalidModel
 from mlserve_cli.session import check_supported, open_predictor, read_facts, settle
 from mlserve_cli.session._runtime import FOREIGN
@@ -122,3 +124,46 @@ def test_every_exception_class_of_onnx_runtime_is_translated() -> None:
     theirs = {kind for _, kind in inspect.getmembers(state, inspect.isclass) if issubclass(kind, BaseException)}
     assert theirs
     assert theirs <= set(FOREIGN)
+
+
+def test_inputs_that_disagree_on_the_rows_are_refused(tmp_path: Path) -> None:
+    model = models.several_matrices()
+    for place, rows in enumerate((4, 8)):
+        model.graph.input[place].type.tensor_type.shape.dim[0].dim_value = rows
+    facts = read_facts(str(models.save(model, tmp_path / "m.onnx")))
+    with pytest.raises(InvalidModel, match="fixes 4 rows, another input 8"):
+        check_supported(facts, bind(facts, features=("left=a,b", "right=c,d,e")))
+
+
+def test_an_output_that_is_not_wanted_may_be_anything(tmp_path: Path) -> None:
+    model = models.linear()
+    model.graph.node.append(helper.make_node("SequenceConstruct", ["X"], ["odd"]))
+    kind = models.sequence_of(helper.make_tensor_type_proto(models.FLOAT, None))
+    model.graph.output.append(helper.make_value_info("odd", kind))
+    path = models.save(model, tmp_path / "m.onnx")
+    facts = read_facts(str(path))
+    with pytest.raises(InvalidModel, match="output odd"):
+        check_supported(facts, bind(facts, features=("a,b,c",)))
+    contract = bind(facts, Declared(outputs=(DeclaredOutput("Y", ("y",)),)), features=("a,b,c",))
+    check_supported(facts, contract)
+    predictor = open_predictor(str(path), sha256=facts.sha256, contract=contract, threads=1)
+    assert set(predictor.predict({"X": np.ones((2, 3), np.float32)})) == {"Y"}
+
+
+def test_a_sequence_that_passes_for_a_tensor_is_refused_when_it_comes(tmp_path: Path) -> None:
+    path = models.save(dishonest.REFUSED["sequence output"][0](), tmp_path / "m.onnx")
+    facts = read_facts(str(path))
+    plain = msgspec.structs.replace(facts, outputs=(TensorSpec("odd", "float32", (None, 1)),))
+    predictor = open_predictor(str(path), sha256=facts.sha256, contract=bind(plain), threads=1)
+    with pytest.raises(InvalidModel, match="odd is a list"):
+        predictor.predict({"X": np.ones((2, 1), np.float32)})
+
+
+def test_a_zipmap_beside_its_plain_tensor_is_only_taken_away(tmp_path: Path) -> None:
+    model = models.classifier(zipmap=True)
+    model.graph.output.append(models.tensor("probabilities", models.FLOAT, [None, 2]))
+    facts = read_facts(str(models.save(model, tmp_path / "m.onnx")))
+    package = Declared(outputs=(DeclaredOutput("probabilities", ("p", "q")),))
+    contract = bind(facts, package, features=("a,b,c",))
+    predictor = open_predictor(str(tmp_path / "m.onnx"), sha256=facts.sha256, contract=contract, threads=1)
+    assert predictor.predict({"X": np.ones((2, 3), np.float32)})["probabilities"].shape == (2, 2)
