@@ -1,0 +1,34 @@
+"""What every test may use: Hypothesis without surprises, and golden files with one flag that rewrites them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+UPDATE = "--update-goldens"
+SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
+# The same examples in every run, or a change that broke nothing would be blamed; `fresh` looks for new ones:
+# pytest --hypothesis-profile fresh
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("fresh", deadline=None, suppress_health_check=SLOW)
+settings.load_profile("same")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(UPDATE, action="store_true", help="write the golden files anew, the manifest's schema among them")
+
+
+@pytest.fixture
+def assert_golden(request: pytest.FixtureRequest) -> Callable[[Path, bytes], None]:
+    """Compares content with a file of the repository to the byte; with --update-goldens writes the file instead."""
+
+    def compare(path: Path, content: bytes) -> None:
+        if request.config.getoption(UPDATE):
+            path.write_bytes(content)
+        assert path.read_bytes() == content, f"{path.name} is not what the code writes: pytest {UPDATE}"
+
+    return compare
