@@ -97,25 +97,13 @@ class Plan(Value, frozen=True):
     @property
     def id(self) -> str:
         """sha256 of the canonical form without the places where things lay: a moved folder is the same work."""
-        here = ("path",)
-        return sha256_of(
-            {
-                **{name: getattr(self, name) for name in self.__struct_fields__},
-                "model": _without(self.model, here),
-                "inputs": [_without(shard, here) for shard in self.inputs],
-            }
-        )
+        return sha256_of(_identity(self))
 
     @property
     def work_id(self) -> str:
         """sha256 of all that decides how any row is scored and written, without the inputs: parts of two plans with
         the same work over the same rows are the same bytes."""
-        return sha256_of(
-            {
-                **{name: getattr(self, name) for name in self.__struct_fields__ if name not in ("inputs", "tasks")},
-                "model": _without(self.model, ("path",)),
-            }
-        )
+        return sha256_of({name: value for name, value in _identity(self).items() if name not in ("inputs", "tasks")})
 
     @property
     def rows(self) -> int:
@@ -130,26 +118,27 @@ class Plan(Value, frozen=True):
 
 def difference(old: Plan, new: Plan) -> str:
     """What a person is told where a plan is not the one that stands: the first field that differs, both values."""
-    for name in old.__struct_fields__:
-        before, now = msgspec.to_builtins(getattr(old, name)), msgspec.to_builtins(getattr(new, name))
-        found = _first_difference(before, now, name)
-        if found and not found.startswith(("model.path", "inputs")):
-            return found
-        if name == "inputs" and [_without(s, ("path",)) for s in old.inputs] != [
-            _without(s, ("path",)) for s in new.inputs
-        ]:
-            return _first_difference(
-                [_without(shard, ("path",)) for shard in old.inputs],
-                [_without(shard, ("path",)) for shard in new.inputs],
-                name,
-            )
-    return ""
+    return _first_difference(_identity(old), _identity(new), "")
+
+
+def _identity(plan: Plan) -> dict[str, object]:
+    """All that a plan is identified by: everything but where its model and inputs lay.
+
+    A model's name goes with its place: a bare file has no other. A package's is in its digest.
+    """
+    return {
+        **{name: msgspec.to_builtins(getattr(plan, name)) for name in plan.__struct_fields__},
+        "model": _without(plan.model, ("path", "name")),
+        "inputs": [_without(shard, ("path",)) for shard in plan.inputs],
+    }
 
 
 def _first_difference(before: object, now: object, place: str) -> str:
     if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
         found = (
-            _first_difference(before[key], now[key], f"{place}.{key}") for key in before if before[key] != now[key]
+            _first_difference(before[key], now[key], f"{place}.{key}".lstrip("."))
+            for key in before
+            if before[key] != now[key]
         )
         return next(found, "")
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
