@@ -64,7 +64,8 @@ def read_csv(
         shard.os_path, compression=shard.compression, encoding=dialect.encoding, start=start, stop=stop
     ) as source:
         row, end = first_row, first_row + sum(block.rows for block in blocks)
-        for piece in _data_pieces(whole_records(source, rules), skip_head=dialect.header and not enterable):
+        pieces = whole_records(source, rules)
+        for piece in without_head(pieces) if dialect.header and not enterable else pieces:
             count = piece.rows(one_column=width == 1)
             if not count:
                 continue
@@ -78,6 +79,12 @@ def read_csv(
 def delimiter_for(name: str, dialect: Dialect) -> str:
     """The dialect's delimiter, or the one that goes with the ending."""
     return dialect.delimiter or ("\t" if ending_of(name) == ".tsv" else ",")
+
+
+def without_head(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces of a whole file without its header line."""
+    for number, piece in enumerate(pieces):
+        yield piece if number else piece.after(piece.first_record()[2])
 
 
 def _head(piece: Piece | None, rules: Rules) -> tuple[tuple[Column, ...], Piece]:
@@ -140,13 +147,6 @@ def _blocks_with(shard: Shard, start_row: int, stop_row: int) -> tuple[tuple[Blo
     ends = np.cumsum([block.rows for block in shard.blocks])
     first, last = (int(np.searchsorted(ends, row, side="right")) for row in (start_row, stop_row - 1))
     return shard.blocks[first : last + 1], int(ends[first]) - shard.blocks[first].rows
-
-
-def _data_pieces(pieces: Iterator[Piece], *, skip_head: bool) -> Iterator[Piece]:
-    """The pieces without the header line, where the stream begins with it."""
-    for piece in pieces:
-        yield piece.after(piece.first_record()[2]) if skip_head else piece
-        skip_head = False
 
 
 def _parsed(piece: Piece, row: int, *, width: int, columns: Sequence[int], rules: Rules) -> Chunk:

@@ -9,11 +9,15 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from mlserve_cli.errors import CorruptFile, shown
-from mlserve_cli.tables._look import look_into
+from mlserve_cli.tables._csv import without_head
+from mlserve_cli.tables._foreign import translated
+from mlserve_cli.tables._look import compression_of, look_into
 from mlserve_cli.tables._names import text_of
 from mlserve_cli.tables._parquet import opened
-from mlserve_cli.tables._part import ROW_GROUP_ROWS, write_part
+from mlserve_cli.tables._part import ROW_GROUP_ROWS, CsvSink, Stream, write_part
 from mlserve_cli.tables._read import read_chunks
+from mlserve_cli.tables._records import Piece, Rules, whole_records
+from mlserve_cli.tables._source import open_source
 from mlserve_cli.tables._values import Dialect, Format, FoundFile, Shard
 
 MERGE_ROWS = 1 << 16
@@ -36,6 +40,8 @@ def merge_parts(
 
     Parts of the same rows cut otherwise give the same bytes. No more than a row group is in memory at once.
     """
+    if format == "csv":
+        return _joined_text(paths, file, schema=schema, compression=compression, header=header)
     return write_part(
         file,
         (table for path in paths for table in _tables(path)),
@@ -44,7 +50,6 @@ def merge_parts(
         compression=compression,
         row_group_rows=row_group_rows,
         metadata=metadata,
-        header=header,
     )
 
 
@@ -68,6 +73,25 @@ def read_part(path: Path, *, columns: Sequence[str] | None = None) -> pa.Table:
     if columns is not None:
         schema = pa.schema([schema.field(column) for column in columns], schema.metadata)
     return pa.concat_tables([schema.empty_table(), *_tables(path, columns=columns)])
+
+
+def _joined_text(paths: Sequence[Path], file: BinaryIO, *, schema: pa.Schema, compression: str, header: bool) -> int:
+    """Lines copied as they stand, counted on the way: nothing is parsed."""
+    rows = 0
+    with Stream(file) as stream:
+        sink = CsvSink(stream, schema, compression=compression, header=header)
+        for path in paths:
+            for piece in _lines(os.fspath(path)):
+                rows += piece.rows(one_column=len(schema) == 1)
+                sink.write_text(piece.data.data)
+        sink.close()
+    return rows
+
+
+def _lines(path: str) -> Iterator[Piece]:
+    name = text_of(path)
+    with translated(name), open_source(path, compression=compression_of(path)) as source:
+        yield from without_head(whole_records(source, Rules(name=name, delimiter=",", dialect=PART_DIALECT)))
 
 
 def _tables(path: Path, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:

@@ -7,7 +7,6 @@ in the file. The stream belongs to the caller; files appear through `storage` al
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
@@ -68,10 +67,11 @@ class PartWriter:
         self._row_group_rows = row_group_rows
         self._held: list[pa.Table] = []
         self._held_rows = 0
+        self._stream = Stream(file)
         self._sink: _Sink = (
-            _ParquetSink(file, self._schema, compression=compression, row_group_rows=row_group_rows)
+            _ParquetSink(self._stream, self._schema, compression=compression, row_group_rows=row_group_rows)
             if format == "parquet"
-            else _CsvSink(file, self._schema, compression=compression, header=header)
+            else CsvSink(self._stream, self._schema, compression=compression, header=header)
         )
 
     def write(self, table: pa.Table) -> None:
@@ -102,7 +102,7 @@ class PartWriter:
         if kind is None:
             self.close()
         else:
-            self._sink.abandon()
+            self._stream.is_deaf = True  # whatever pyarrow's destructors still want to say
 
     def _flush(self) -> None:
         self._sink.write(pa.concat_tables(self._held).combine_chunks())
@@ -116,17 +116,15 @@ class _Sink(Protocol):
 
     def close(self) -> None: ...
 
-    def abandon(self) -> None: ...
-
 
 class _ParquetSink:
     """zstd, page checksums, dictionaries for texts alone: scores hardly repeat, and trying costs time."""
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema, *, compression: str, row_group_rows: int) -> None:
+    def __init__(self, stream: Stream, schema: pa.Schema, *, compression: str, row_group_rows: int) -> None:
         _check_compression(compression, PARQUET_COMPRESSIONS, format="Parquet")
         self._row_group_rows = row_group_rows
         self._writer = pq.ParquetWriter(
-            file,
+            stream,
             schema,
             compression=compression,
             version="2.6",
@@ -142,32 +140,26 @@ class _ParquetSink:
     def close(self) -> None:
         self._writer.close()
 
-    def abandon(self) -> None:
-        """Nothing to give back: the draft that was being written goes as a whole."""
-        self._writer.is_open = False  # else its __del__ would write a footer into a closed file
 
-
-class _CsvSink:
+class CsvSink:
     """UTF-8, LF, compressed as a stream where asked for."""
 
-    def __init__(self, file: BinaryIO, schema: pa.Schema, *, compression: str, header: bool) -> None:
+    def __init__(self, stream: Stream, schema: pa.Schema, *, compression: str, header: bool) -> None:
         _check_compression(compression, CSV_COMPRESSIONS, format="CSV")
-        self._stack = ExitStack()
-        self._stream: BinaryIO = file
-        if compression != "none":
-            self._stream = self._stack.enter_context(pa.CompressedOutputStream(_KeptOpen(file), compression))
+        self._file = stream if compression == "none" else pa.CompressedOutputStream(stream, compression)
         if header:
-            self._stream.write(header_text(schema.names))
+            self._file.write(header_text(schema.names))
 
     def write(self, table: pa.Table) -> None:
         for start in range(0, table.num_rows, SLICE_ROWS):
-            self._stream.write(csv_text(table.slice(start, SLICE_ROWS)))
+            self._file.write(csv_text(table.slice(start, SLICE_ROWS)))
+
+    def write_text(self, lines: memoryview) -> None:
+        """Whole lines as they are."""
+        self._file.write(lines)
 
     def close(self) -> None:
-        self._stack.close()
-
-    def abandon(self) -> None:
-        self._stack.close()
+        self._file.close()
 
 
 def _check_compression(compression: str, known: tuple[str, ...], *, format: str) -> None:
@@ -176,22 +168,29 @@ def _check_compression(compression: str, known: tuple[str, ...], *, format: str)
         raise UsageError(what, "--compression", f"one of {', '.join(known)}")
 
 
-class _KeptOpen:
-    """pyarrow's compressor closes what it writes into; the stream is the caller's to close."""
+class Stream:
+    """The caller's stream: pyarrow may not close it, nor write to it any more once the file was given up."""
 
     closed = False
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self.is_deaf = False
 
-    def write(self, data: bytes) -> int:
-        return self._file.write(data)
+    def write(self, data: bytes | memoryview) -> int:
+        return len(data) if self.is_deaf else self._file.write(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.is_deaf = kind is not None
 
     def flush(self) -> None:
-        self._file.flush()
+        """The caller flushes."""
 
     def close(self) -> None:
-        self.flush()
+        """The caller closes."""
 
 
 def _plain(schema: pa.Schema, metadata: Mapping[str, str]) -> pa.Schema:

@@ -38,6 +38,11 @@ class Rules:
     line: int = 1
     piece_bytes: int = PIECE_BYTES
 
+    @property
+    def may_be_marked(self) -> bool:
+        """Whether a byte order mark at the start of the stream is one, not text."""
+        return self.line == 1 and encoding_kind(self.dialect.encoding) != "single"
+
     def fail(self, what: str, *, line: int, hint: str) -> CorruptFile:
         """The error for something on `line`."""
         place = f", line {line}" if self.line else ""
@@ -99,13 +104,8 @@ def whole_records(source: Source, rules: Rules) -> Iterator[Piece]:
     start, at_end = 0, False
     while not at_end:
         size, at_end = _filled(source, buffer, held, rules=rules, line=line)
-        if (
-            start == 0
-            and rules.line
-            and encoding_kind(rules.dialect.encoding) != "single"
-            and buffer.startswith(BOM, 0, size)
-        ):
-            buffer, size, start = buffer[len(BOM) :], size - len(BOM), len(BOM)
+        if start == 0 and buffer.startswith(BOM, 0, size) and rules.may_be_marked:
+            buffer, size, start = buffer[len(BOM) :] + bytes(len(BOM)), size - len(BOM), len(BOM)
         data = np.frombuffer(buffer, np.uint8, count=size)
         ends, quotes = _line_ends(buffer, data, rules)
         _check_quotes(data, quotes, rules=rules, line=line, at_end=at_end)

@@ -77,10 +77,10 @@ def write_table(path: Path, table: pa.Table, *, row_group_rows: int = 3) -> Path
     return write_text(path, packed(python_csv(table, delimiter=delimiter).encode(), path.suffix))
 
 
-def python_csv(table: pa.Table, *, delimiter: str = ",") -> str:
+def python_csv(table: pa.Table, *, delimiter: str = ",", end: str = "\n") -> str:
     """CSV as Python's csv module writes it: texts in quotes, so that an empty one is not the null that nothing is."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=csv.QUOTE_ALL)
     writer.writerow(table.column_names)
     columns = [[_NULL if value is None else value for value in column.to_pylist()] for column in table.columns]
     writer.writerows(zip(*columns, strict=True))
