@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mlserve_cli.errors import UsageError, shown
@@ -79,10 +80,10 @@ class ScoreRequest:
         """How many rows may go to quarantine, None where there is no bound."""
         if self.max_errors is None:
             return None
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", self.max_errors)
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(%?)", self.max_errors)
         if match is None or (not match[2] and "." in match[1]):
             raise UsageError(f"--max-errors {shown(self.max_errors)} is neither N nor N%", "", "as in 100 or 0.5%")
-        return int(total_rows * float(match[1]) / 100) if match[2] else int(match[1])
+        return int(total_rows * Fraction(match[1]) / 100) if match[2] else int(match[1])
 
 
 class Observer(Protocol):

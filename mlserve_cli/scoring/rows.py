@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -48,11 +50,17 @@ def output_rows(scored: ScoredRows, *, chunk: Chunk, shard: Shard, plan: Plan) -
     predictions = features.output_table(plan.contract, scored.outputs)
     columns = [] if plan.output.id_column is not None else _sources(scored.kept + chunk.start_row, file=shard.name)
     if plan.output.carried:
-        carried = chunk.table.select(plan.output.carried)
+        carried = carried_columns(chunk, plan, names=plan.output.carried)
         if len(scored.kept) < chunk.table.num_rows:
             carried = carried.take(int64_array(scored.kept))
-        columns += carried.cast(decode_schema(plan.output.carried_schema)).columns
+        columns += carried.columns
     return pa.table([*columns, *predictions.columns], schema=output_schema(plan))
+
+
+def carried_columns(chunk: Chunk, plan: Plan, *, names: Sequence[str]) -> pa.Table:
+    """Those of the carried columns, in the one type that holds the values of every shard."""
+    schema = decode_schema(plan.output.carried_schema)
+    return chunk.table.select(names).cast(pa.schema([schema.field(name) for name in names]))
 
 
 def _sources(rows: NDArray[np.int64], *, file: str) -> list[pa.Array]:

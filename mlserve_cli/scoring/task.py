@@ -24,7 +24,7 @@ from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quara
 from mlserve_cli.scoring.batches import Clock, score_batches
 from mlserve_cli.scoring.golden import check_golden_rows
 from mlserve_cli.scoring.machine import process_peak_bytes
-from mlserve_cli.scoring.rows import columns_of, convert_chunk, metadata_of, output_rows, output_schema
+from mlserve_cli.scoring.rows import carried_columns, columns_of, convert_chunk, metadata_of, output_rows, output_schema
 from mlserve_cli.session import Predictor, open_predictor
 from mlserve_cli.tables import Chunk
 
@@ -225,7 +225,8 @@ def _timed_chunks(job: Job, plan: Plan, task: Task, clock: Clock) -> Iterator[Ch
 
 
 def _set_aside(faults: Faults, chunk: Chunk, plan: Plan, *, file: str) -> pa.Table:
-    ids = chunk.table.select([plan.output.id_column]) if plan.output.id_column is not None else None
+    named = plan.output.id_column
+    ids = carried_columns(chunk, plan, names=(named,)) if named is not None else None
     return quarantine_table(faults, file=file, start_row=chunk.start_row, ids=ids)
 
 
