@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from mlserve_cli.errors import UsageError, shown
@@ -80,10 +79,13 @@ class ScoreRequest:
         """How many rows may go to quarantine, None where there is no bound."""
         if self.max_errors is None:
             return None
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(%?)", self.max_errors)
-        if match is None or (not match[2] and "." in match[1]):
+        match = re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?(%?)", self.max_errors)
+        if match is None or (match[2] and not match[3]):
             raise UsageError(f"--max-errors {shown(self.max_errors)} is neither N nor N%", "", "as in 100 or 0.5%")
-        return int(total_rows * Fraction(match[1]) / 100) if match[2] else int(match[1])
+        if not match[3]:
+            return int(match[1])
+        decimals = match[2] or ""
+        return total_rows * int(match[1] + decimals) // 10 ** (2 + len(decimals))  # a float would be off by one
 
 
 class Observer(Protocol):
