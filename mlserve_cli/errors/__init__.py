@@ -68,15 +68,23 @@ __all__ = [
     "shown",
 ]
 
+_SPELLINGS_OF_NULL = frozenset(("na", "n/a", "#n/a", "null", "none", "nil", "missing", "-", "--", "?", "\\n"))
+
 
 class MlserveError(Exception):
-    """What went wrong with the value seen, where, and what to do about it."""
+    """What went wrong with the value seen, where, and what to do about it.
+
+    `usual_hint` is what to do where whoever raises it knows no better.
+    """
 
     exit_code: ClassVar[int] = 1
+    usual_hint: ClassVar[str] = (
+        "this is a bug in mlserve: please report it with what --verbose shows and `mlserve --version`"
+    )
 
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:
         super().__init__(what, where, hint)
-        self.what, self.where, self.hint = what, where, hint
+        self.what, self.where, self.hint = what, where, hint or self.usual_hint
 
     def __str__(self) -> str:
         return "; ".join(part for part in (self.what, self.where, self.hint) if part)
@@ -86,16 +94,20 @@ class UsageError(MlserveError):
     """The options contradict each other, or ask for what this command cannot do."""
 
     exit_code = 2
+    usual_hint = "mlserve --help shows what there is"
 
 
 class DataError(MlserveError):
     """The data does not fit what the model's contract asks for."""
 
     exit_code = 65
+    usual_hint = "mend the data and run it again"
 
 
 class CorruptFile(DataError):
     """A file cannot be read as what it is: truncated, damaged, or not of its format."""
+
+    usual_hint = "write the file anew, or leave it out"
 
 
 class MissingColumn(DataError):
@@ -140,9 +152,9 @@ class BadRow(DataError):
     def __init__(self, file: str, row: int, column: str, value: str, reason: str) -> None:
         place = f", column {shown(column)}" if column else ""
         super().__init__(
-            f"{reason}: {shown(value)}" if value else reason,
+            f"bad row: {reason}" + (f": {shown(value)}" if value else ""),
             f"{shown(file, limit=400)}, row {row}{place}",
-            "mend the row, or set such rows aside with --on-error quarantine",
+            _hint_of_value(value, reason) + "mend the row, or set such rows aside with --on-error quarantine",
         )
         self.args = (file, row, column, value, reason)
 
@@ -162,21 +174,27 @@ class TooManyBadRows(DataError):
 class UnsafeInput(DataError):
     """An input that must not be followed: a link loop, a device, a key that is also a column."""
 
+    usual_hint = "leave it out, or name the files one by one"
+
 
 class RunMismatch(DataError):
     """A finished run is not what its manifest says."""
+
+    usual_hint = "trust nothing of this run: score it anew, into another --output"
 
 
 class InputMissing(MlserveError):
     """An input does not exist, or a folder or glob matches nothing."""
 
     exit_code = 66
+    usual_hint = "check the path"
 
 
 class Unavailable(MlserveError):
     """An engine or a store cannot be reached."""
 
     exit_code = 69
+    usual_hint = "run it again, or with --workers 1"
 
 
 class WorkersDied(MlserveError):
@@ -199,6 +217,7 @@ class TaskTimeout(WorkersDied):
     def __init__(self, file: str, start_row: int, stop_row: int, seconds: float) -> None:
         super().__init__(file, start_row, stop_row, 1, "")
         self.what = f"a task ran longer than --task-timeout {seconds:g} s"
+        self.hint = "what is finished stands: raise --task-timeout and take it up with --resume, or look at these rows"
         self.args = (file, start_row, stop_row, seconds)
 
 
@@ -206,6 +225,7 @@ class OutputError(MlserveError):
     """The output cannot be created where it is asked for."""
 
     exit_code = 73
+    usual_hint = "choose another --output"
 
 
 class OutputExists(OutputError):
@@ -220,16 +240,20 @@ class IOFailed(MlserveError):
     """The disk is full, or a read or write failed."""
 
     exit_code = 74
+    usual_hint = "check the disk, then run it again; --resume takes up what is finished"
 
 
 class TryLater(MlserveError):
     """What stood in the way may be gone next time."""
 
     exit_code = 75
+    usual_hint = "run it again"
 
 
 class OutputBusy(TryLater):
     """Another run holds this output."""
+
+    usual_hint = "run it again when the other run has ended"
 
 
 class InputChanged(TryLater):
@@ -244,22 +268,27 @@ class Forbidden(MlserveError):
     """Permission refused."""
 
     exit_code = 77
+    usual_hint = "check the owner and the permissions of the file and its folders"
 
 
 class InvalidModel(MlserveError):
     """The model or its package cannot be run, or is not what it says."""
 
     exit_code = 78
+    usual_hint = "mlserve inspect MODEL shows what it takes and gives; export it anew, or mend its package"
 
 
 class MemoryTooSmall(InvalidModel):
     """Not even one worker with one batch fits into the memory limit."""
+
+    usual_hint = "raise --memory-limit, or lower --batch-rows"
 
 
 class InvalidConfig(MlserveError):
     """A configuration file, an environment variable or a manifest is not valid."""
 
     exit_code = 78
+    usual_hint = "mend it and run it again"
 
 
 class Interrupted(BaseException):
@@ -290,6 +319,14 @@ def nearest(name: str, present: tuple[str, ...]) -> str:
     folded = {column.strip().casefold(): column for column in present}
     close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.6)
     return f"did you mean {shown(folded[close[0]])}?" if close else ""
+
+
+def _hint_of_value(value: str, reason: str) -> str:
+    if reason == "null":
+        return "where the model takes missing values, --nulls nan; else "
+    if value.strip().casefold() in _SPELLINGS_OF_NULL:
+        return f"where {shown(value)} stands for null, --null-value {shown(value)}; else "
+    return ""
 
 
 def _escaped(character: str) -> str:
