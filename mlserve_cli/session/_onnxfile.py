@@ -31,6 +31,7 @@ FIELDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "Function": (("name", 1, "string"), ("node", 7, "*Node"), ("domain", 10, "string")),
     "Graph": (
         ("node", 1, "*Node"),
+        ("name", 2, "string"),
         ("initializer", 5, "*Tensor"),
         ("input", 11, "*ValueInfo"),
         ("output", 12, "*ValueInfo"),
@@ -46,8 +47,11 @@ FIELDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     ),
     "Attribute": (
         ("name", 1, "string"),
+        ("i", 3, "int64"),
+        ("s", 4, "bytes"),
         ("t", 5, "Tensor"),
         ("g", 6, "Graph"),
+        ("floats", 7, "*float"),
         ("ints", 8, "*int64"),
         ("strings", 9, "*bytes"),
         ("tensors", 10, "*Tensor"),
@@ -58,11 +62,13 @@ FIELDS: dict[str, tuple[tuple[str, int, str], ...]] = {
     "Tensor": (
         ("dims", 1, "*int64"),
         ("data_type", 2, "int32"),
+        ("float_data", 4, "*float"),
         ("int32_data", 5, "*int32"),
         ("string_data", 6, "*bytes"),
         ("int64_data", 7, "*int64"),
         ("name", 8, "string"),
         ("raw_data", 9, "bytes"),
+        ("double_data", 10, "*double"),
         ("external_data", 13, "*StringStringEntry"),
         ("data_location", 14, "int32"),
     ),
@@ -98,7 +104,7 @@ def parse(data: bytes, *, where: str) -> Any:
 
 
 _HINT = "export the model to ONNX again, or fetch it again"
-_SCALARS = {"int64": 3, "int32": 5, "string": 9, "bytes": 12}  # FieldDescriptorProto.Type
+_SCALARS = {"double": 1, "float": 2, "int64": 3, "int32": 5, "string": 9, "bytes": 12}  # FieldDescriptorProto.Type
 _MESSAGE, _OPTIONAL, _REPEATED = 11, 1, 3
 _PACKAGE = "mlserve_cli.onnx"  # not "onnx": where that package is imported too, its descriptors stand beside ours
 

@@ -42,6 +42,18 @@ def open_predictor(
     allowed_external: frozenset[str] = frozenset(),
 ) -> Predictor:
     """ONNX Runtime on the model at `path`, loaded from the very bytes whose digest was checked against `sha256`."""
+    wanted = tuple(output.tensor.name for output in contract.outputs)
+    data = cut_zipmaps(checked_model(path, sha256=sha256), wanted=wanted, where=path)
+    folder = os.path.dirname(os.path.abspath(path)) if allowed_external else ""
+    session = open_session(data, path=path, threads=threads, external_folder=folder)
+    missing = set(wanted) - {output.name for output in session.get_outputs()}
+    if missing:
+        raise InvalidModel(f"the model has no output {shown(sorted(missing)[0])}", shown(path, limit=400))
+    return OnnxPredictor(session, outputs=wanted, fixed_batch=fixed_batch(contract))
+
+
+def checked_model(path: str, *, sha256: str) -> bytes:
+    """The bytes of the model file, proved to be those that are meant."""
     data = read_model(path)
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
@@ -50,19 +62,23 @@ def open_predictor(
             shown(path, limit=400),
             "it changed since; run again with the file that is meant",
         )
-    wanted = tuple(output.tensor.name for output in contract.outputs)
-    data = cut_zipmaps(data, wanted=wanted, where=path)
+    return data
+
+
+def open_session(data: bytes, *, path: str, threads: int, external_folder: str = "") -> Any:
+    """An ONNX Runtime session on a model's bytes; `path` names it for errors."""
     with refusing(path):
-        session = ort.InferenceSession(
+        return ort.InferenceSession(
             data,
-            _options(threads, external_folder=os.path.dirname(os.path.abspath(path)) if allowed_external else ""),
+            _options(threads, external_folder=external_folder),
             providers=["CPUExecutionProvider"],
             enable_fallback=0,  # its fallback prints a banner and loads the same file once more
         )
-    missing = set(wanted) - {output.name for output in session.get_outputs()}
-    if missing:
-        raise InvalidModel(f"the model has no output {shown(sorted(missing)[0])}", shown(path, limit=400))
-    return OnnxPredictor(session, outputs=wanted, fixed_batch=_fixed_batch(contract))
+
+
+def fixed_batch(contract: Contract) -> int | None:
+    """The rows that the model takes at a time, where it fixes them."""
+    return next((size for part in contract.inputs if (size := part.tensor.shape[0]) is not None), None)
 
 
 class OnnxPredictor:
@@ -72,6 +88,16 @@ class OnnxPredictor:
 
     def __init__(self, session: Any, *, outputs: tuple[str, ...], fixed_batch: int | None) -> None:
         self._session, self._outputs, self._fixed_batch = session, list(outputs), fixed_batch
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the tensors that it takes."""
+        return tuple(value.name for value in self._session.get_inputs())
+
+    @property
+    def output_types(self) -> dict[str, str]:
+        """ONNX Runtime's word for the type of each of the model's outputs, as in tensor(float)."""
+        return {value.name: value.type for value in self._session.get_outputs()}
 
     def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
         """See Predictor."""
@@ -115,14 +141,19 @@ def settle(contract: Contract, *, predictor: Predictor) -> Contract:
     Declared shapes lie or say nothing, and both must be known before the first batch: so some made-up rows are run.
     A model that cannot score those keeps what it declared.
     """
-    rows = _fixed_batch(contract) or _PROBE_ROWS
     try:
-        found = predictor.predict({part.tensor.name: _made_up(part.tensor, rows) for part in contract.inputs})
+        found = predictor.predict(made_up_rows(contract))
     except RowsFailed:
         found = {}
     outputs = tuple(_settled(output, found.get(output.tensor.name)) for output in contract.outputs)
     check_threshold(outputs, contract.threshold)
     return msgspec.structs.replace(contract, outputs=outputs)
+
+
+def made_up_rows(contract: Contract) -> dict[str, NDArray[Any]]:
+    """Some rows that any honest model takes, by input."""
+    rows = fixed_batch(contract) or _PROBE_ROWS
+    return {part.tensor.name: _made_up(part.tensor, rows) for part in contract.inputs}
 
 
 def _made_up(spec: TensorSpec, rows: int) -> NDArray[Any]:
@@ -146,10 +177,6 @@ def _settled(output: Output, values: NDArray[Any] | None) -> Output:
     dtype = "string" if values.dtype.kind in "OUS" else str(values.dtype)
     shape = (spec.shape[0], *values.shape[1:])
     return msgspec.structs.replace(output, tensor=msgspec.structs.replace(spec, dtype=dtype, shape=shape))
-
-
-def _fixed_batch(contract: Contract) -> int | None:
-    return next((size for part in contract.inputs if (size := part.tensor.shape[0]) is not None), None)
 
 
 def _options(threads: int, *, external_folder: str) -> Any:

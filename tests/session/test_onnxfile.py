@@ -31,7 +31,7 @@ OURS_TO_ONNX = {
     "Shape": onnx.TensorShapeProto,
     "Dimension": onnx.TensorShapeProto.Dimension,
 }
-WIRE_TYPES = {"int64": 3, "int32": 5, "string": 9, "bytes": 12}
+WIRE_TYPES = {"double": 1, "float": 2, "int64": 3, "int32": 5, "string": 9, "bytes": 12}
 ENUM = 14
 
 

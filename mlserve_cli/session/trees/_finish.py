@@ -1,0 +1,169 @@
+"""From the trees' sums to the node's outputs: average, base values, the transform, the label, as ONNX Runtime has them.
+
+Its classifier knows several cases for two classes, by which of them have weights and how many base values there are;
+they are told apart here once, for all rows. Exponentials are computed in double precision and rounded, which is what
+the C library's single-precision ones give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserve_cli.session.trees._ensemble import Ensemble, Flags, Unsupported
+
+Array = NDArray[Any]
+
+
+def check_finish(ensemble: Ensemble) -> None:
+    """Raise Unsupported for what `finish` has no rule for."""
+    if ensemble.post_transform not in ("NONE", *_TRANSFORMS):
+        raise Unsupported(f"it asks for the transform {ensemble.post_transform}")
+    always, never = _weighed(ensemble)
+    if (ensemble.is_classifier or ensemble.aggregate in ("MIN", "MAX")) and not np.all(always | never):
+        raise Unsupported("only some of its leaves weigh a class")
+    if len(ensemble.base_values) not in (0, 1, ensemble.targets):
+        raise Unsupported("it has neither one base value nor one for each target")
+    if ensemble.is_classifier and not np.any(always):
+        raise Unsupported("its leaves weigh no class")
+    if ensemble.targets == 2 and ensemble.post_transform == "PROBIT" and never[1] and len(ensemble.base_values) < 2:
+        raise Unsupported("it asks for PROBIT over the score of one class")
+
+
+def finish(ensemble: Ensemble, sums: Array) -> tuple[Array, Array | None]:
+    """Scores (float32 [rows, targets]; float64 from version 5 over doubles) and labels, if the node gives them."""
+    if ensemble.is_classifier:
+        return _classified(ensemble, sums)
+    scores = sums / sums.dtype.type(len(ensemble.roots)) if ensemble.aggregate == "AVERAGE" else sums
+    scores = np.where(_weighed(ensemble)[1], 0, scores) if ensemble.aggregate in ("MIN", "MAX") else scores
+    if len(ensemble.base_values) == ensemble.targets:
+        scores = scores + ensemble.base_values
+    if ensemble.targets == 1:  # a lone target is transformed by PROBIT alone
+        return (_probit(scores) if ensemble.post_transform == "PROBIT" else scores), None
+    return _transformed(ensemble, scores), None
+
+
+def _classified(ensemble: Ensemble, sums: Array) -> tuple[Array, Array]:
+    assert ensemble.labels is not None
+    if ensemble.targets > 2:
+        scores, picked = _many_classes(ensemble, sums)
+    else:
+        scores, picked = _two_classes(ensemble, sums)
+        if not _has_one_class(ensemble) and ensemble.labels.dtype != object:
+            return scores, picked  # ONNX Runtime says 1 and 0 then, whatever the labels are
+    return scores, ensemble.labels[picked]
+
+
+def _many_classes(ensemble: Ensemble, sums: Array) -> tuple[Array, Array]:
+    weighed = _weighed(ensemble)[0]
+    if len(ensemble.base_values):
+        sums, weighed = sums + ensemble.base_values, np.ones_like(weighed)
+    known = np.flatnonzero(weighed)
+    return _transformed(ensemble, sums), known[np.argmax(sums[:, known], axis=1)]
+
+
+def _two_classes(ensemble: Ensemble, sums: Array) -> tuple[Array, Array]:
+    """The cases of two classes: weights for one of them alone, or for both. A class without weights scores 0."""
+    has_first, has_second = _weighed(ensemble)[0]
+    base = ensemble.base_values
+    first, second = sums[:, 0], sums[:, 1]
+    if len(base) == 2 and has_second:  # the first base value counts for nothing, and so does the second class's sum
+        second = base[1] + first
+        first = -second if has_first else first
+    elif len(base) and has_first:
+        first = first + base[0]
+    picked = _is_positive(ensemble, second if has_second else first)
+    if has_second or len(base) == 2:
+        return _transformed(ensemble, np.stack([first, second], axis=1)), picked
+    return _from_one(ensemble, first), picked
+
+
+def _is_positive(ensemble: Ensemble, weight: Array) -> Array:
+    picked = weight > (0.5 if _has_one_class(ensemble) and _has_positive_weights(ensemble) else 0)
+    return picked.astype(np.int64)
+
+
+def _from_one(ensemble: Ensemble, score: Array) -> Array:
+    """Both classes' scores where the trees give one."""
+    if ensemble.post_transform == "LOGISTIC":
+        return _logistic(np.stack([-score, score], axis=1))
+    return np.stack([1 - score if _has_positive_weights(ensemble) else -score, score], axis=1)
+
+
+def _has_one_class(ensemble: Ensemble) -> bool:
+    return len(np.unique(ensemble.weight_target)) == 1
+
+
+def _has_positive_weights(ensemble: Ensemble) -> bool:
+    return bool(np.all(ensemble.weight_value >= 0))
+
+
+def _weighed(ensemble: Ensemble) -> tuple[Flags, Flags]:
+    """For each target: whether every row gets a weight for it, and whether none does."""
+    tree = np.searchsorted(np.sort(ensemble.roots), np.arange(len(ensemble.is_leaf)), side="right")
+    keys = tree[ensemble.weight_leaf] * ensemble.targets + ensemble.weight_target
+    found, counts = np.unique(keys, return_counts=True)
+    leaves = np.bincount(tree[ensemble.is_leaf], minlength=len(ensemble.roots) + 1)
+    always = np.zeros(ensemble.targets, np.bool_)
+    always[found[counts == leaves[found // ensemble.targets]] % ensemble.targets] = True
+    never = ~np.isin(np.arange(ensemble.targets), ensemble.weight_target)
+    return always, never
+
+
+# Transforms
+
+
+def _transformed(ensemble: Ensemble, scores: Array) -> Array:
+    transform = _TRANSFORMS.get(ensemble.post_transform)
+    return transform(scores) if transform else scores
+
+
+def _exp(values: Array) -> Array:
+    powers: Array = np.exp(values.astype(np.float64)).astype(values.dtype)
+    return powers
+
+
+def _logistic(scores: Array) -> Array:
+    one = scores.dtype.type(1)
+    upper = one / (one + _exp(-np.abs(scores)))
+    found: Array = np.where(scores < 0, one - upper, upper)
+    return found
+
+
+def _softmax(scores: Array) -> Array:
+    powers = _exp(scores - scores.max(axis=1, keepdims=True))
+    shares: Array = powers / _in_order(powers)
+    return shares
+
+
+def _softmax_zero(scores: Array) -> Array:
+    """Zero stays zero."""
+    largest = scores.max(axis=1, keepdims=True)
+    is_zero = np.abs(scores) <= scores.dtype.type(1e-7)
+    powers = np.where(is_zero, scores * _exp(-largest), _exp(scores - largest))
+    shares: Array = powers / _in_order(np.where(is_zero, 0, powers).astype(scores.dtype))
+    return shares
+
+
+def _in_order(values: Array) -> Array:
+    """Row sums, added from the first column to the last."""
+    total = values[:, 0].copy()
+    for column in range(1, values.shape[1]):
+        total += values[:, column]
+    return total[:, None]
+
+
+def _probit(scores: Array) -> Array:
+    single = np.float32
+    value = single(2) * scores.astype(single) - single(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log = np.log(((1 - value) * (1 + value)).astype(np.float64)).astype(single)
+        a = single(2) / (single(np.pi) * single(0.147)) + single(0.5) * log
+        root = np.sqrt(np.sqrt(a * a - single(1) / single(0.147) * log) - a)
+    found: Array = (single(1.41421356) * np.where(value < 0, -root, root)).astype(scores.dtype)
+    return found
+
+
+_TRANSFORMS = {"LOGISTIC": _logistic, "SOFTMAX": _softmax, "SOFTMAX_ZERO": _softmax_zero, "PROBIT": _probit}

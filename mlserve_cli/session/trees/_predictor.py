@@ -1,0 +1,136 @@
+"""The Predictor that runs tree nodes on the kernel, and the rest of the graph on ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserve_cli.contract import Contract
+from mlserve_cli.session._onnxfile import parse
+from mlserve_cli.session._predictor import OnnxPredictor, Tensors, checked_model, fixed_batch, open_session
+from mlserve_cli.session._runtime import RowsFailed
+from mlserve_cli.session._zipmap import cut_zipmaps
+from mlserve_cli.session.trees._ensemble import Ensemble, Unsupported, read_ensemble
+from mlserve_cli.session.trees._finish import check_finish, finish
+from mlserve_cli.session.trees._graph import CutModel, Piece, cut_at_trees
+from mlserve_cli.session.trees._layout import lay_out
+
+if TYPE_CHECKING:
+    from mlserve_cli.session.trees._kernel import Kernel
+
+DOUBLE = "tensor(double)"
+FED_AS = {"tensor(float)": 1, DOUBLE: 11, "tensor(int64)": 7, "tensor(int32)": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """One tree node ready to run: `fed` is its input's name, `dtype` that input's ONNX element type."""
+
+    node: Any
+    dtype: int
+    ensemble: Ensemble
+    kernel: Kernel
+
+    @property
+    def fed(self) -> str:
+        """The name of the tensor that it reads."""
+        return str(self.node.input[0])
+
+    def run(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The node's outputs by name."""
+        if rows.ndim != 2 or rows.shape[1] <= self.ensemble.highest_feature:
+            wanted = self.ensemble.highest_feature + 1
+            raise RowsFailed(len(rows), f"the trees read {wanted} features, and are given {list(rows.shape[1:])}")
+        sums = self.kernel.sums(np.ascontiguousarray(rows, self.ensemble.threshold.dtype))
+        scores, labels = finish(self.ensemble, sums)
+        if self.node.op_type != "TreeEnsemble":
+            scores = scores.astype(np.float32, copy=False)
+        values = [scores] if labels is None else [labels, scores]
+        return {name: array for name, array in zip(self.node.output, values, strict=False) if name}
+
+
+class TreesPredictor:
+    """What comes before the trees, the trees, what comes after them. Threads may share it."""
+
+    __slots__ = ("_after", "_before", "_outputs", "model", "nodes")
+
+    def __init__(
+        self,
+        model: Any,
+        nodes: tuple[TreeNode, ...],
+        *,
+        before: OnnxPredictor | None,
+        after: OnnxPredictor | None,
+        outputs: tuple[str, ...],
+    ) -> None:
+        self.model, self.nodes = model, nodes
+        self._before, self._after, self._outputs = before, after, outputs
+
+    def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        """See Predictor."""
+        known = dict(tensors)
+        if self._before is not None:
+            known |= self._before.predict(_those(known, self._before.inputs))
+        for node in self.nodes:
+            known |= node.run(known[node.fed])
+        if self._after is not None:
+            known |= self._after.predict(_those(known, self._after.inputs))
+        return {name: known[name] for name in self._outputs}
+
+
+def open_trees(
+    path: str, *, sha256: str, contract: Contract, allowed_external: frozenset[str] = frozenset()
+) -> TreesPredictor:
+    """The model at `path`, its digest checked, with its trees on the kernel.
+
+    Raises Unsupported, with the reason, where ONNX Runtime must run it whole.
+    """
+    if allowed_external:
+        raise Unsupported("the model keeps weights outside its file")
+    wanted = tuple(output.tensor.name for output in contract.outputs)
+    data = cut_zipmaps(checked_model(path, sha256=sha256), wanted=wanted, where=path)
+    model = parse(data, where=path)
+    cut = cut_at_trees(model, wanted=wanted)
+    size = fixed_batch(contract)
+    before = _session(cut.before, path, size)
+    types = {value.name: f"tensor({_ELEMENTS.get(value.type.tensor_type.elem_type)})" for value in model.graph.input}
+    types |= before.output_types if before is not None else {}
+    nodes = _open_nodes(cut, types)
+    return TreesPredictor(model, nodes, before=before, after=_session(cut.after, path, size), outputs=wanted)
+
+
+_ELEMENTS = {1: "float", 11: "double", 7: "int64", 6: "int32"}
+
+
+def _session(piece: Piece | None, path: str, size: int | None) -> OnnxPredictor | None:
+    if piece is None:
+        return None
+    session = open_session(piece.data, path=path, threads=1)
+    return OnnxPredictor(session, outputs=piece.outputs, fixed_batch=size)
+
+
+def _open_nodes(cut: CutModel, types: dict[str, str]) -> tuple[TreeNode, ...]:
+    try:
+        from mlserve_cli.session.trees._kernel import Kernel  # LLVM: loaded where trees are run, and only there
+    except (ImportError, OSError) as error:
+        raise Unsupported(f"llvmlite cannot be loaded: {error}") from error
+    nodes = []
+    for node in cut.nodes:
+        kind = types.get(node.input[0], "")
+        if kind not in FED_AS or (kind not in ("tensor(float)", DOUBLE) and node.op_type != "TreeEnsembleClassifier"):
+            raise Unsupported(f"its trees read a {kind}")
+        try:
+            ensemble = read_ensemble(node, double=kind == DOUBLE)
+            check_finish(ensemble)
+            layout = lay_out(ensemble)
+        except (ValueError, IndexError, OverflowError) as error:  # text that is not UTF-8, numbers out of all bounds
+            raise Unsupported(f"its trees cannot be read: {error}") from error
+        nodes.append(TreeNode(node, FED_AS[kind], ensemble, Kernel(layout)))
+    return tuple(nodes)
+
+
+def _those(tensors: Tensors, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    return {name: tensors[name] for name in names}
