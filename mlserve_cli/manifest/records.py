@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 
 from mlserve_cli.contract import Value
-from mlserve_cli.errors import InvalidConfig, RunMismatch
-from mlserve_cli.storage import FileRecord
+from mlserve_cli.errors import InvalidConfig, RunMismatch, UsageError, shown
+from mlserve_cli.storage import FileRecord, translated
 
 RECORD_FORMAT = 1
 BUCKETS_PER_DOUBLING = 8
@@ -52,10 +52,17 @@ class Latencies(Value, frozen=True):
         return 0.0
 
 
-class TaskRecord(Value, frozen=True):
+class Sealed(Value, frozen=True):
+    """A value whose file says its format and, as `digest`, the sha256 of its own content."""
+
+    known_format: ClassVar[int]
+    format: int
+
+
+class TaskRecord(Sealed, frozen=True):
     """That a task is complete, and all that the manifest will say of it. Its existence is the completion (law 5)."""
 
-    format: int
+    known_format = RECORD_FORMAT
     plan_id: str
     task: int
     rows_in: int
@@ -75,10 +82,10 @@ class TaskRecord(Value, frozen=True):
     digest: str = ""
 
 
-S = TypeVar("S", bound=Value)
+S = TypeVar("S", bound=Sealed)
 
 
-def encode_sealed(value: Value) -> bytes:
+def encode_sealed(value: Sealed) -> bytes:
     """Pretty JSON, UTF-8, with `digest` set to the sha256 of the same form without it."""
     blank = msgspec.structs.replace(value, digest="")
     sealed = msgspec.structs.replace(value, digest=f"sha256:{hashlib.sha256(_pretty(blank)).hexdigest()}")
@@ -88,12 +95,12 @@ def encode_sealed(value: Value) -> bytes:
 def decode_sealed(data: bytes, kind: type[S], *, where: str) -> S:
     """The value, proved to be what was written.
 
-    Raises InvalidConfig (78) for a newer format or another shape, RunMismatch (65) where the seal does not hold.
+    Raises InvalidConfig (78) for another format, RunMismatch (65) where the seal does not hold.
     """
     try:
         value = msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        _refuse_newer(data, kind, where=where)
+    except (msgspec.DecodeError, UnicodeDecodeError, UsageError) as error:  # a dialect checks itself, as a user's would
+        _refuse_other_format(_format_of(data, kind), kind, where=where)
         raise RunMismatch(
             f"not readable as what it should be: {error}", where, "the file was changed or cut"
         ) from error
@@ -101,23 +108,34 @@ def decode_sealed(data: bytes, kind: type[S], *, where: str) -> S:
         raise RunMismatch(
             "the content does not match its own digest", where, "the file was changed after it was written"
         )
+    _refuse_other_format(value.format, kind, where=where)
     return value
 
 
 def read_record(path: Path) -> TaskRecord:
     """A task's record from its file; see decode_sealed for what it raises."""
-    return decode_sealed(path.read_bytes(), TaskRecord, where=str(path))
+    with translated(path, "read"):
+        data = path.read_bytes()
+    return decode_sealed(data, TaskRecord, where=shown(str(path), limit=400))
 
 
-def _refuse_newer(data: bytes, kind: type[object], *, where: str) -> None:
-    """A file of a newer format is no damage: say so instead."""
+def _format_of(data: bytes, kind: type[Sealed]) -> int:
+    """The format that unreadable data claims; where it claims none, it is no other format but damage."""
     try:
-        head = msgspec.json.decode(data, type=dict[str, object])
+        found = msgspec.json.decode(data, type=dict[str, object]).get("format")
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return
-    found = head.get("format")
-    if isinstance(found, int) and found > RECORD_FORMAT:
-        raise InvalidConfig(f"format {found} of {kind.__name__} is newer than this mlserve", where, "upgrade mlserve")
+        found = None
+    return found if isinstance(found, int) else kind.known_format
+
+
+def _refuse_other_format(found: int, kind: type[Sealed], *, where: str) -> None:
+    """A file of another format is no damage: say so instead."""
+    if found != kind.known_format:
+        raise InvalidConfig(
+            f"format {found} of {kind.__name__} is not known, this mlserve reads {kind.known_format}",
+            where,
+            "upgrade mlserve" if found > kind.known_format else "read it with the version that wrote it",
+        )
 
 
 def _pretty(value: object) -> bytes:

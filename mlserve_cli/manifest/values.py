@@ -9,8 +9,9 @@ import msgspec
 
 from mlserve_cli.contract import Scalar, TensorSpec, Value
 from mlserve_cli.errors import InputMissing, shown
-from mlserve_cli.manifest.records import Stages, decode_sealed
+from mlserve_cli.manifest.records import Sealed, Stages, decode_sealed
 from mlserve_cli.planning import Plan
+from mlserve_cli.storage import translated
 
 MANIFEST_FORMAT = 1
 
@@ -125,10 +126,10 @@ class Environment(Value, frozen=True):
     provider: str
 
 
-class Manifest(Value, frozen=True):
+class Manifest(Sealed, frozen=True):
     """The account of one finished run; a run without it does not exist."""
 
-    format: int
+    known_format = MANIFEST_FORMAT
     run: Run
     model: ModelAccount
     inputs: tuple[InputAccount, ...]
@@ -143,16 +144,18 @@ class Manifest(Value, frozen=True):
 def read_manifest(path: Path) -> Manifest:
     """A manifest from its file.
 
-    Raises InputMissing (66) where there is none, RunMismatch (65) where it was changed, InvalidConfig (78) for a newer
+    Raises InputMissing (66) where there is none, RunMismatch (65) where it was changed, InvalidConfig (78) for another
     format.
     """
-    try:
+    with translated(path, "read"):
+        if not path.is_file():
+            raise InputMissing(
+                f"there is no {shown(path.name)}",
+                shown(str(path.parent), limit=400),
+                "a run without its manifest does not exist",
+            )
         data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputMissing(
-            f"there is no {path.name}", shown(str(path.parent), limit=400), "a run without its manifest does not exist"
-        ) from error
-    return decode_sealed(data, Manifest, where=str(path))
+    return decode_sealed(data, Manifest, where=shown(str(path), limit=400))
 
 
 def json_schema() -> dict[str, Any]:

@@ -85,7 +85,7 @@ class ScoreRequest:
         if not match[3]:
             return int(match[1])
         decimals = match[2] or ""
-        return total_rows * int(match[1] + decimals) // 10 ** (2 + len(decimals))  # a float would be off by one
+        return total_rows * int(match[1] + decimals) // int(f"100{'0' * len(decimals)}")  # a float is off by one
 
 
 class Observer(Protocol):

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from mlserve_cli import storage, tables
 from mlserve_cli.errors import InputMissing, RunMismatch, shown
 from mlserve_cli.manifest import Manifest, read_manifest
-from mlserve_cli.planning import Task
+from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.rows import output_schema
 
 CHUNK_ROWS = 65_536
+ALL_TASKS = -1
 MANIFEST_SUFFIX = ".manifest.json"
 
 
@@ -82,28 +83,40 @@ def _prove_sums(manifest: Manifest, path: Path) -> None:
         "rows of the data files": (written, rows.rows_out),
         "rows of the quarantine files": (aside, rows.rows_quarantined),
         "rows by reason": (sum(rows.reasons.values()), rows.rows_quarantined),
+        "the status": (manifest.run.status == "complete", rows.rows_quarantined == 0),
     }
     for name, (found, wanted) in claims.items():
         if found != wanted:
             raise _mismatch(f"{name}: {found} is not {wanted}", path)
-    _prove_tasks_cover(plan.tasks, path)
+    _prove_tasks_cover(plan, path)
+    _prove_files_are_the_tasks(manifest, path)
 
 
-def _prove_tasks_cover(tasks: tuple[Task, ...], path: Path) -> None:
+def _prove_tasks_cover(plan: Plan, path: Path) -> None:
     """Each shard's tasks follow each other without gap or overlap."""
-    reached: dict[int, int] = {}
-    for task in tasks:
-        if task.start_row != reached.get(task.shard, 0):
-            raise _mismatch(f"task {task.id} starts at row {task.start_row}, not {reached.get(task.shard, 0)}", path)
+    reached = dict.fromkeys(range(len(plan.inputs)), 0)
+    for place, task in enumerate(plan.tasks):
+        if task.id != place or task.start_row != reached.get(task.shard):
+            raise _mismatch(
+                f"task {task.id} of shard {task.shard} starts at row {task.start_row}: not planned so", path
+            )
         reached[task.shard] = task.stop_row
+
+
+def _prove_files_are_the_tasks(manifest: Manifest, path: Path) -> None:
+    """One data file for each task, or one for all of them; a quarantine file for some."""
+    tasks = [task.id for task in manifest.plan.tasks]
+    data, aside = ([file.task for file in manifest.outputs if file.kind == kind] for kind in ("data", "quarantine"))
+    if data not in (tasks, [ALL_TASKS]) or sorted({*aside} & {*tasks, ALL_TASKS}) != aside:
+        raise _mismatch("the files are not those of the plan's tasks, each once", path)
 
 
 def _prove_nothing_extra(manifest: Manifest, path: Path) -> None:
     if path.name != "manifest.json":
         return
-    known = {"manifest.json", *(file.path for file in manifest.outputs)}
-    for folder, _, names in os.walk(path.parent):
-        for name in names:
+    known = {"manifest.json", "data", "quarantine", *(file.path for file in manifest.outputs)}
+    for folder, folders, names in os.walk(path.parent):
+        for name in (*folders, *names):
             relative = os.path.relpath(os.path.join(folder, name), path.parent)
             if relative not in known:
                 raise _mismatch("a file stands in the run that is not part of it", path.parent / relative)
@@ -117,7 +130,7 @@ def _prove_rows(manifest: Manifest, root: Path) -> None:
         if file.kind != "data":
             continue
         path = root / file.path
-        tasks = plan.tasks if file.task < 0 else (plan.tasks[file.task],)
+        tasks = plan.tasks if file.task == ALL_TASKS else (plan.tasks[file.task],)
         if plan.output.id_column is not None:
             if (found := tables.part_rows(str(path))) != file.rows:
                 raise _mismatch(f"{found} rows, the manifest says {file.rows}", path)

@@ -29,9 +29,7 @@ def test_what_is_laid_out_stays_under_the_limit_or_is_refused(
     except MemoryTooSmall as error:
         assert need.bytes_for(lanes=1, chunk_rows=batch_rows, in_process=in_process) > limit * MIB / 1.2
         (least,) = re.findall(r"allow at least (\d+) MiB", error.hint)
-        assert fit_lanes(
-            need, wanted=wanted, batch_rows=batch_rows, limit_bytes=int(least) * MIB, in_process=in_process
-        )
+        fit_lanes(need, wanted=wanted, batch_rows=batch_rows, limit_bytes=int(least) * MIB, in_process=in_process)
         return
     assert found.peak_memory_bytes <= limit * MIB
     assert found.peak_memory_bytes == need.bytes_for(

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from onnx import helper
 
 from mlserve_cli import Dialect, ScoreRequest, verify
 from mlserve_cli.errors import BadRow, DataError, TooManyBadRows, UsageError
 from tests.dishonest import logarithm, picky
-from tests.models import FLOAT, INT64, helper, model_of, tensor
+from tests.models import FLOAT, INT64, Array, model_of, tensor
 from tests.scoring.runs import contents, model_file, numbers, run, scored, set_aside, shard
 
 
@@ -187,7 +188,7 @@ def test_a_batch_that_only_fails_as_a_whole_is_refused_with_advice(folder: Path)
         helper.make_node("Reshape", ["zero", "one"], ["flat"]),
         helper.make_node("Add", ["F", "flat"], ["Y"]),
     ]
-    constants = {"table": np.zeros(4, np.float32), "one": np.array([1], np.int64)}
+    constants: dict[str, Array] = {"table": np.zeros(4, np.float32), "one": np.array([1], np.int64)}
     model = model_of(nodes, [tensor("X", INT64, [None, 1])], [tensor("Y", FLOAT, [None, 1])], constants=constants)
     model_file(folder, model)
     shard(folder / "in" / "s.parquet", {"X": [1] * 8})
