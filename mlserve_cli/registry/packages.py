@@ -84,6 +84,12 @@ def _open_folder(folder: Path) -> Package:
             raise InvalidModel(
                 f"{shown(name)} has no digest", str(folder / PACKAGE_FILE), f'add "{name}" under [digests] as sha256:…'
             )
+    if described.golden is not None and not (described.contract and described.contract.outputs):
+        raise InvalidModel(
+            "golden rows are compared by the contract's outputs, and it names none",
+            str(folder / PACKAGE_FILE),
+            "add [[contract.outputs]], or leave out [golden]",
+        )
     return Package(
         name=described.name,
         version=described.version,
@@ -117,7 +123,7 @@ def _read_package_file(path: Path) -> PackageFile:
 
 def _checked_digest(folder: Path, name: str, wanted: str) -> str:
     parts = Path(name).parts
-    if Path(name).is_absolute() or ".." in parts:
+    if Path(name).is_absolute() or ".." in parts or "\0" in name:
         raise InvalidModel(f"{shown(name)} points out of the package", str(folder / PACKAGE_FILE), "name files inside")
     found = f"sha256:{_sha256(folder / name)}"
     if found != wanted:
@@ -140,6 +146,8 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise InvalidModel(f"{shown(path.name)} is missing", str(path.parent), "is this a model package?") from error
+    except IsADirectoryError as error:
+        raise InvalidModel(f"{shown(path.name)} is a folder", str(path.parent), "name each file in it") from error
     except PermissionError as error:
         raise Forbidden("the file may not be read", str(path), "look at its permissions") from error
     except OSError as error:
