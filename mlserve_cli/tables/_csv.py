@@ -7,7 +7,9 @@ bytes as they pass, and refuses what is not sound CSV, so that a later read of a
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,7 @@ from mlserve_cli.errors import CorruptFile, shown
 from mlserve_cli.tables._foreign import translated
 from mlserve_cli.tables._names import ending_of
 from mlserve_cli.tables._records import BOM, Piece, Rules, whole_records
-from mlserve_cli.tables._source import can_be_entered, encoding_kind, open_source
+from mlserve_cli.tables._source import HashedAside, can_be_entered, encoding_kind, open_source
 from mlserve_cli.tables._values import Block, Chunk, Column, Compression, Dialect, Facts, Shard
 
 BLOCK_BYTES = 8 << 20
@@ -29,14 +31,12 @@ READ_PIECE_BYTES = 2 << 20  # larger than for looking in: each piece costs pyarr
 def look_into_csv(path: str, *, name: str, compression: Compression, dialect: Dialect) -> Facts:
     """One pass over the whole file at about the speed of sha256."""
     rules = Rules(name=name, delimiter=delimiter_for(name, dialect), dialect=dialect)
-    digest = hashlib.sha256()
-    with (
-        translated(name),
-        open_source(path, compression=compression, encoding=dialect.encoding, digest=digest) as source,
-    ):
-        pieces = whole_records(source, rules)
-        columns, first = _head(next(pieces, None), rules)
-        blocks = tuple(_blocks(first, pieces, one_column=len(columns) == 1))
+    with translated(name), ThreadPoolExecutor(1) as pool:  # which starts its thread only if it is given something
+        digest = HashedAside(pool) if os.stat(path).st_size > BLOCK_BYTES else hashlib.sha256()
+        with open_source(path, compression=compression, encoding=dialect.encoding, digest=digest) as source:
+            pieces = whole_records(source, rules)
+            columns, first = _head(next(pieces, None), rules)
+            blocks = tuple(_blocks(first, pieces, one_column=len(columns) == 1))
     if not can_be_entered(compression, dialect.encoding):
         blocks = _as_one(blocks)
     return Facts(f"sha256:{digest.hexdigest()}", sum(block.rows for block in blocks), columns, blocks)

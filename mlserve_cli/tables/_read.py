@@ -46,21 +46,25 @@ def read_chunks(
         if rows != stop_row:
             raise CorruptFile(f"it ends after row {rows}, {stop_row} were counted", shown(shard.name, limit=400))
     except CorruptFile:
-        check_unchanged(shard)  # what looks like damage is most often a file that is being written
+        _check_status(shard)  # what looks like damage is most often a file that is being written
         raise
-    check_unchanged(shard)
+    _check_status(shard)
 
 
 def check_unchanged(shard: Shard) -> None:
     """Refuses a file that is not the one that was looked into: by size and time, for Parquet by the footer too."""
+    _check_status(shard)
+    if shard.digest.startswith("footer-") and footer_digest(shard.os_path, name=shard.name) != shard.digest:
+        raise InputChanged(shard.name, "its footer is another")
+
+
+def _check_status(shard: Shard) -> None:
     with translated(shard.name):
         status = os.stat(shard.os_path)
     if status.st_size != shard.size_bytes:
         raise InputChanged(shard.name, f"it had {shard.size_bytes} bytes and has {status.st_size}")
     if status.st_mtime_ns != shard.mtime_ns:
         raise InputChanged(shard.name, "it was written again")
-    if shard.digest.startswith("footer-") and footer_digest(shard.os_path, name=shard.name) != shard.digest:
-        raise InputChanged(shard.name, "its footer is another")
 
 
 def _positions(shard: Shard, columns: Sequence[str]) -> tuple[list[int], dict[str, str]]:

@@ -13,17 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlserve_cli.errors import CorruptFile, shown
+from mlserve_cli.tables._quotes import Bytes, Mask, Quoting
 from mlserve_cli.tables._source import BadEncoding, Source, encoding_kind
 from mlserve_cli.tables._values import Dialect
 
-PIECE_BYTES = 1 << 20  # measured: from 256 KiB to 4 MiB alike, above that the passes leave the cache
+PIECE_BYTES = 1 << 20  # measured: 1 and 2 MiB are best; below, calls cost more than passes, above, the cache is left
 RECORD_BYTES = 1 << 25  # a record may be this long where its fields keep to their limit
 
-Bytes = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 LF, CR = 10, 13
 BOM = b"\xef\xbb\xbf"
 
@@ -107,14 +105,15 @@ def whole_records(source: Source, rules: Rules) -> Iterator[Piece]:
         if start == 0 and buffer.startswith(BOM, 0, size) and rules.may_be_marked:
             buffer, size, start = buffer[len(BOM) :] + bytes(len(BOM)), size - len(BOM), len(BOM)
         data = np.frombuffer(buffer, np.uint8, count=size)
-        ends, quotes = _line_ends(buffer, data, rules)
-        _check_quotes(data, quotes, rules=rules, line=line, at_end=at_end)
+        ends, quoting = _line_ends(buffer, data, rules)
+        if quoting:
+            _check_quotes(data, quoting, rules=rules, line=line, at_end=at_end)
         _check_bytes(buffer, data, rules=rules, line=line)
-        _check_lengths(data, ends, quotes, rules=rules, line=line)
+        _check_lengths(data, ends, quoting, rules=rules, line=line)
         cut = size if at_end else _last_end(data, ends)
         if cut:
             _check_encoding(data[:cut], rules=rules, line=line)
-            yield Piece(data[:cut], ends[:cut], start, line, len(quotes) > 0)
+            yield Piece(data[:cut], ends[:cut], start, line, quoting is not None)
             line += _lines_in(data[:cut])
             start += cut
         buffer, held = _carried(buffer, cut, size)
@@ -144,25 +143,17 @@ def _carried(buffer: bytearray, cut: int, size: int) -> tuple[bytearray, int]:
     return buffer, held
 
 
-def _line_ends(buffer: bytearray, data: Bytes, rules: Rules) -> tuple[Mask, NDArray[np.intp]]:
-    """Which bytes end a line outside quotes, and where the quotes stand."""
+def _line_ends(buffer: bytearray, data: Bytes, rules: Rules) -> tuple[Mask, Quoting | None]:
+    """Which bytes end a line outside quotes, and how the quotes stand where there are any."""
     size = len(data)
     ends: Mask = data == LF
     if buffer.find(b"\r", 0, size) >= 0:
         ends |= data == CR
-    quote = rules.dialect.quote.encode()
-    if not quote or buffer.find(quote, 0, size) < 0:
-        return ends, np.empty(0, np.intp)
-    quotes = np.flatnonzero(data == ord(quote))
-    _clear_quoted(ends, quotes)
-    return ends, quotes
-
-
-def _clear_quoted(marks: Mask, quotes: NDArray[np.intp]) -> None:
-    """Take the marks inside quotes away: those with an odd number of quotes before them."""
-    for base in range(0, len(marks) if len(quotes) else 0, PIECE_BYTES):
-        at = np.flatnonzero(marks[base : base + PIECE_BYTES]) + base
-        marks[at[np.searchsorted(quotes, at) & 1 == 1]] = False
+    quote = rules.dialect.quote
+    if not quote or buffer.find(quote.encode(), 0, size) < 0:
+        return ends, None
+    quoting = Quoting.of(data, quote)
+    return quoting.outside(ends), quoting
 
 
 def _last_end(data: Bytes, ends: Mask) -> int:
@@ -175,34 +166,14 @@ def _last_end(data: Bytes, ends: Mask) -> int:
     return 0
 
 
-def _check_quotes(data: Bytes, quotes: NDArray[np.intp], *, rules: Rules, line: int, at_end: bool) -> None:
-    """Quotes alternate: one opens at the start of a field (or is the second of a doubled one), the next closes at its
-    end.
-
-    Both rules look at one neighbour only. The first offence in the file is the one that is real: behind it inside and
-    outside are exchanged.
-    """
-    if not len(quotes):
-        return
-    size = len(data)
-    neighbours = np.zeros(256, np.bool_)
-    neighbours[[LF, CR, ord(rules.delimiter), ord(rules.dialect.quote)]] = True
-    opening, closing = quotes[0::2], quotes[1::2]
-    wrong = np.concatenate(
-        [
-            opening[(opening > 0) & ~neighbours[data[opening - 1]]],
-            closing[(closing + 1 < size) & ~neighbours[data[np.minimum(closing + 1, size - 1)]]],
-        ]
-    )
+def _check_quotes(data: Bytes, quoting: Quoting, *, rules: Rules, line: int, at_end: bool) -> None:
     hint = "double it inside a quoted field, or read quotes as they are with --quote ''"
-    if len(wrong):
-        at = int(wrong.min())
-        what = "a quote stands inside a field" if at in opening else "text follows a closing quote"
+    if wrong := quoting.misplaced(data, neighbours=b"\n\r" + rules.delimiter.encode()):
+        at, what = wrong
         raise rules.fail(what, line=line + _lines_in(data[:at]), hint=hint)
-    if at_end and len(quotes) % 2:
-        fields = opening[np.concatenate([[True], opening[1:] != closing[: len(opening) - 1] + 1])]
+    if at_end and quoting.is_open:
         what = "a quote that opens here is still open at the end of the file"
-        raise rules.fail(what, line=line + _lines_in(data[: int(fields[-1])]), hint=hint)
+        raise rules.fail(what, line=line + _lines_in(data[: quoting.opened_at()]), hint=hint)
 
 
 def _check_bytes(buffer: bytearray, data: Bytes, *, rules: Rules, line: int) -> None:
@@ -213,13 +184,14 @@ def _check_bytes(buffer: bytearray, data: Bytes, *, rules: Rules, line: int) -> 
         raise rules.fail("there is a NUL byte", line=line + _lines_in(data[:at]), hint=hint)
 
 
-def _check_lengths(data: Bytes, ends: Mask, quotes: NDArray[np.intp], *, rules: Rules, line: int) -> None:
+def _check_lengths(data: Bytes, ends: Mask, quoting: Quoting | None, *, rules: Rules, line: int) -> None:
     """No field over the limit, no record that outgrows memory. A field can only be too long where its record is."""
     limit = rules.dialect.max_field_bytes
     if len(data) <= limit or (record := _longest_gap(ends))[0] <= limit:
         return
     parts: Mask = data == ord(rules.delimiter)
-    _clear_quoted(parts, quotes)
+    if quoting:
+        parts = quoting.outside(parts)
     field = _longest_gap(parts | ends)
     if field[0] > limit:
         what = f"a field is longer than {limit} bytes"

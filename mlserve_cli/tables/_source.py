@@ -7,8 +7,10 @@ the stack has `readinto` and nothing else is asked of it.
 from __future__ import annotations
 
 import codecs
+import hashlib
 import io
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
@@ -65,6 +67,29 @@ def encoding_kind(encoding: str) -> Literal["utf-8", "single", "stream"]:
 def can_be_entered(compression: Compression, encoding: str) -> bool:
     """Whether reading may begin at any record, not only at the first."""
     return compression == "none" and encoding_kind(encoding) != "stream"
+
+
+class HashedAside:
+    """sha256 on a thread of its own, so that a large file is hashed and cut at the same time."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool, self._digest = pool, hashlib.sha256()
+        self._running: Future[None] | None = None
+
+    def update(self, data: memoryview, /) -> None:
+        """Takes a copy: the buffer is filled anew while the thread still reads."""
+        copy = bytes(data)
+        self._wait()
+        self._running = self._pool.submit(self._digest.update, copy)
+
+    def hexdigest(self) -> str:
+        """The digest of all that has passed."""
+        self._wait()
+        return self._digest.hexdigest()
+
+    def _wait(self) -> None:
+        if self._running is not None:
+            self._running.result()
 
 
 class BadEncoding(ValueError):
