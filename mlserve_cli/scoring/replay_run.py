@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-
 from mlserve_cli import engines, storage, tables
 from mlserve_cli.contract import encode_canonical
 from mlserve_cli.errors import InvalidModel, RunMismatch, shown
@@ -16,6 +13,7 @@ from mlserve_cli.manifest import Environment, Manifest, TaskRecord, read_manifes
 from mlserve_cli.planning import Plan
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import environment
+from mlserve_cli.scoring.distance import distances
 from mlserve_cli.scoring.layout import lay_out
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
@@ -148,14 +146,5 @@ def _distance(new: Path, old: Path) -> float:
     one, other = tables.read_part(str(new)), tables.read_part(str(old))
     if one.num_rows != other.num_rows or one.column_names != other.column_names:
         return float("inf")
-    return max((_column_distance(one[name], other[name]) for name in one.column_names), default=0.0)
-
-
-def _column_distance(one: pa.ChunkedArray, other: pa.ChunkedArray) -> float:
-    if one.equals(other):
-        return 0.0
-    try:
-        left, right = (np.asarray(column.cast(pa.float64()).to_numpy(), np.float64) for column in (one, other))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # text or lists that are not the same
-        return float("inf")
-    return float(np.max(np.abs(left - right))) if len(left) else 0.0
+    columns = ((one[name], other[name]) for name in one.column_names)
+    return max((float(distances(*pair).max(initial=0.0)) for pair in columns), default=0.0)
