@@ -19,13 +19,14 @@ before.
 """
 EPILOG = """\b
 Exit codes:
-  0    complete                       73   the output exists or cannot be made
-  2    usage                          74   a read or write failed, the disk is full
-  3    complete, rows in quarantine   75   in use or just changed: try again
-  65   bad data                       77   permission refused
-  66   no such input                  78   the model or a setting is invalid
-  69   workers cannot be started      129, 130, 143   ended by HUP, INT, TERM
-  71   workers died again and again   1    a bug in mlserve
+  0    complete                  73   the output exists or cannot be made
+  1    a bug in mlserve          74   disk full, or a read or write failed
+  2    usage                     75   in use or just changed: try again
+  3    some rows in quarantine   77   permission refused
+  65   bad data                  78   the model or a setting is invalid
+  66   no such input             129, 130, 143: ended by HUP, INT, TERM
+  69   no worker can be started
+  71   workers died, or took too long
 """
 
 app = typer.Typer(

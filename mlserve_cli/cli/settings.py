@@ -32,11 +32,13 @@ def read_environment(context: typer.Context) -> None:
     Raises InvalidConfig (78) for a variable that no command has: a mistyped one would change nothing, in silence.
     """
     _refuse_unknown_variables(context)
-    context.meta[_FROM_ENVIRONMENT] = context.default_map = {
-        parameter.name: text.splitlines() if parameter.multiple else text
-        for parameter in context.command.params
-        if _is_option(parameter) and (text := os.environ.get(variable(option_of(parameter))))
-    }
+    values: dict[str, object] = {}
+    for parameter in context.command.params:
+        text = os.environ.get(variable(option_of(parameter)), "") if _is_option(parameter) else ""
+        if text:
+            value = text.splitlines() if parameter.multiple else text
+            values[parameter.name] = _checked(value, parameter, context, source="environment")
+    context.meta[_FROM_ENVIRONMENT] = context.default_map = values
 
 
 def read_config(context: typer.Context, path: str | None) -> str | None:
@@ -46,6 +48,7 @@ def read_config(context: typer.Context, path: str | None) -> str | None:
     """
     if path is None:
         return None
+    context.meta[_FROM_FILE] = path
     options = {option_of(parameter)[2:]: parameter for parameter in context.command.params if _is_option(parameter)}
     del options["config"]
     values = {}
@@ -54,8 +57,7 @@ def read_config(context: typer.Context, path: str | None) -> str | None:
         if parameter is None:
             hint = nearest(key, tuple(sorted(options))) or f"see {context.command_path} --help for the options"
             raise InvalidConfig(f"unknown key {shown(key)}", shown(path, limit=400), hint)
-        values[parameter.name] = value
-    context.meta[_FROM_FILE] = path
+        values[parameter.name] = _checked(value, parameter, context, source="file")
     context.default_map = {**values, **(context.default_map or {})}
     return path
 
@@ -67,13 +69,10 @@ def take(parameter: Parameter, context: typer.Context, value: object) -> object:
             return type(parameter).process_value(parameter, context, value)  # says what is missing
         return _called_back(parameter, context, None)
     source = _source(parameter, context)
-    try:
-        plain = _from_file(value, parameter) if source == "file" else value
-        taken = _converted(plain, parameter)
-    except ValueError as error:
-        raise _refused(parameter, context, str(error), source=source) from None
+    value = _checked(value, parameter, context, source=source)
+    taken = _converted(value, parameter)
     if parameter.expose_value and _is_option(parameter) and context.parent is not None:
-        context.meta.setdefault(_TAKEN, {})[option_of(parameter)[2:]] = (plain, source)
+        context.meta.setdefault(_TAKEN, {})[option_of(parameter)[2:]] = (value, source)
     return _called_back(parameter, context, taken)
 
 
@@ -102,7 +101,8 @@ def _refuse_unknown_variables(context: typer.Context) -> None:
     known = sorted(map(variable, options))
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
-            hint = nearest(name, tuple(known)) or "each long option has one: MLSERVE_BATCH_ROWS for --batch-rows"
+            close = nearest(name.removeprefix(PREFIX), tuple(one.removeprefix(PREFIX) for one in known))
+            hint = close.replace("mean ", f"mean {PREFIX}") or "each long option has one: MLSERVE_LIMIT for --limit"
             raise InvalidConfig(f"unknown environment variable {shown(name)}", "the environment", hint)
 
 
@@ -117,6 +117,16 @@ def _source(parameter: Parameter, context: typer.Context) -> Source:
     if found.name == "COMMANDLINE":
         return "command line"
     return "environment" if parameter.name in context.meta[_FROM_ENVIRONMENT] else "file"
+
+
+def _checked(value: object, parameter: Parameter, context: typer.Context, *, source: Source) -> object:
+    """The value as the command line would have it, which the option takes: also one that a nearer word outdoes."""
+    try:
+        value = _from_file(value, parameter) if source == "file" else value
+        _converted(value, parameter)
+    except ValueError as error:
+        raise _refused(parameter, context, str(error), source=source) from None
+    return value
 
 
 def _converted(value: Any, parameter: Parameter) -> object:
