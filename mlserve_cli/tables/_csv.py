@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pc
 from numpy.typing import NDArray
+from pyarrow import compute, csv
 
 from mlserve_cli.contract import Faults
 from mlserve_cli.errors import CorruptFile, shown
@@ -103,18 +103,18 @@ def _fields(record: NDArray[np.uint8], rules: Rules) -> list[str]:
     line = pa.py_buffer(_as_utf8(record, rules).to_pybytes() + b"\n")
     width = 1
 
-    def count(bad: pc.InvalidRow) -> str:
+    def count(bad: csv.InvalidRow) -> str:
         nonlocal width
         width = bad.actual_columns
         return "skip"
 
     def parsed(width: int, note: object = None) -> pa.Table:
         names = [str(position) for position in range(width)]
-        return pc.read_csv(
+        return csv.read_csv(
             pa.BufferReader(line),
-            read_options=pc.ReadOptions(use_threads=False, column_names=names, block_size=len(line) + 64),
+            read_options=csv.ReadOptions(use_threads=False, column_names=names, block_size=len(line) + 64),
             parse_options=_parse_options(rules, quoted=True, one_column=False, note=note),
-            convert_options=pc.ConvertOptions(
+            convert_options=csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
         )
@@ -154,18 +154,18 @@ def _parsed(piece: Piece, row: int, *, width: int, columns: Sequence[int], rules
     wanted = [str(position) for position in columns]
     ragged: list[tuple[int, int]] = []
 
-    def note(bad: pc.InvalidRow) -> str:
+    def note(bad: csv.InvalidRow) -> str:
         ragged.append((bad.number - 1, bad.actual_columns))
         return "skip"
 
     text = _as_utf8(piece.data, rules)
-    table = pc.read_csv(
+    table = csv.read_csv(
         pa.BufferReader(text),
-        read_options=pc.ReadOptions(
+        read_options=csv.ReadOptions(
             use_threads=False, column_names=[str(n) for n in range(width)], block_size=len(text) + 64
         ),
         parse_options=_parse_options(rules, quoted=piece.quoted, one_column=width == 1, note=note),
-        convert_options=pc.ConvertOptions(
+        convert_options=csv.ConvertOptions(
             check_utf8=False,  # proved when the piece was cut
             column_types=dict.fromkeys(wanted, pa.string()),
             include_columns=wanted,
@@ -197,12 +197,12 @@ def _with_places_held(table: pa.Table, ragged: list[tuple[int, int]], *, width: 
 def _counted(counts: NDArray[np.int64], width: int) -> pa.Array:
     """How many fields there were (int64, shape [n]), for people."""
     numbers = pa.array(counts, pa.int64()).cast(pa.string())
-    return pa.compute.binary_join_element_wise(numbers, pa.scalar(f" instead of {width}"), pa.scalar(""))
+    return compute.binary_join_element_wise(numbers, pa.scalar(f" instead of {width}"), pa.scalar(""))
 
 
-def _parse_options(rules: Rules, *, quoted: bool, one_column: bool, note: object = None) -> pc.ParseOptions:
+def _parse_options(rules: Rules, *, quoted: bool, one_column: bool, note: object = None) -> csv.ParseOptions:
     quote = rules.dialect.quote if quoted else ""
-    return pc.ParseOptions(
+    return csv.ParseOptions(
         delimiter=rules.delimiter,
         quote_char=quote or False,
         double_quote=bool(quote),
