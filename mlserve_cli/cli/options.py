@@ -305,15 +305,16 @@ TaskTimeout = Annotated[
     ),
 ]
 Predictor = Annotated[
-    Literal["auto", "onnxruntime"],
+    Literal["auto", "onnxruntime", "trees"],
     option(
         "--predictor",
         choices=(
             "auto",
             "onnxruntime",
+            "trees",
         ),
         panel=MACHINE,
-        help="What runs the model; the plan records it.",
+        help="What runs the model, `trees` the fast kernel for tree ensembles; the plan records it.",
     ),
 ]
 Limit = Annotated[

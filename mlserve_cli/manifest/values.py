@@ -40,7 +40,7 @@ class Run(Value, frozen=True):
 
 
 class ModelAccount(Value, frozen=True):
-    """The model that made every score of this run."""
+    """The model that made every score of this run; what ran it, and why that rather than the other."""
 
     name: str
     version: str
@@ -54,6 +54,8 @@ class ModelAccount(Value, frozen=True):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     golden_rows: Literal["passed", "none"]
+    predictor: Literal["onnxruntime", "trees"]
+    predictor_reason: str
 
 
 class InputAccount(Value, frozen=True):

@@ -90,9 +90,10 @@ class Plan(Value, frozen=True):
     inputs: tuple[Shard, ...]
     tasks: tuple[Task, ...]
     batch_rows: int
-    predictor: Literal["onnxruntime"]
+    predictor: Literal["onnxruntime", "trees"]
     on_error: Literal["fail", "quarantine"]
     output: PlannedOutput
+    predictor_reason: str = ""
 
     @property
     def id(self) -> str:
@@ -122,12 +123,13 @@ def difference(old: Plan, new: Plan) -> str:
 
 
 def _identity(plan: Plan) -> dict[str, object]:
-    """All that a plan is identified by: everything but where its model and inputs lay.
+    """All that a plan is identified by: everything but where its model and inputs lay, and why it is what it is.
 
     A model's name goes with its place: a bare file has no other. A package's is in its digest.
     """
+    named = (name for name in plan.__struct_fields__ if name != "predictor_reason")
     return {
-        **{name: msgspec.to_builtins(getattr(plan, name)) for name in plan.__struct_fields__},
+        **{name: msgspec.to_builtins(getattr(plan, name)) for name in named},
         "model": _without(plan.model, ("path", "name")),
         "inputs": [_without(shard, ("path",)) for shard in plan.inputs],
     }

@@ -143,6 +143,8 @@ def _model(model: ResolvedModel, plan: Plan) -> ModelAccount:
         inputs=facts.inputs,
         outputs=facts.outputs,
         golden_rows="passed" if plan.model.golden else "none",
+        predictor=plan.predictor,
+        predictor_reason=plan.predictor_reason,
     )
 
 

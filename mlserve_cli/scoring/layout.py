@@ -78,6 +78,7 @@ def _stays_in_process(plan: Plan, request: ScoreRequest, cores: int) -> bool:
         return False
     if request.workers is not None:
         return request.workers == 1
-    few = plan.rows <= THREADS_ROWS.get(plan.model.family, THREADS_ROWS["other"])
+    kind = "network" if plan.predictor == "trees" else plan.model.family  # what a row costs on the kernel for trees
+    few = plan.rows <= THREADS_ROWS.get(kind, THREADS_ROWS["other"])
     small = sum(shard.size_bytes for shard in plan.inputs) <= THREADS_BYTES
     return cores == 1 or (few and small and (cores <= THREADS_MOST or plan.rows <= 100_000))

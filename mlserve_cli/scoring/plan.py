@@ -17,6 +17,7 @@ from mlserve_cli.planning import (
 )
 from mlserve_cli.scoring.carried import common_schema, encode_schema
 from mlserve_cli.scoring.machine import usable_cores
+from mlserve_cli.scoring.predictors import choose_predictor
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import Predictor, check_supported, open_predictor, settle
@@ -46,15 +47,26 @@ def make_plan(
     carried = _carried_columns(request, shards)
     _refuse_name_clashes(contract, carried, request)
     batch_rows = _batch_rows(request, model, contract)
+    rows = sum(shard.rows for shard in shards)
+    chosen = choose_predictor(
+        request,
+        model,
+        contract,
+        plain=predictor,
+        rows=rows if request.limit is None else min(rows, request.limit),
+        batch_rows=batch_rows,
+    )
+    kind = "network" if chosen.name == "trees" else model.facts.family  # a row costs about as much then
     plan = Plan(
         format=PLAN_FORMAT,
         model=model.planned(contract),
         contract=contract,
         dialect=request.dialect,
         inputs=shards,
-        tasks=split(shards, family=model.facts.family, batch_rows=batch_rows, limit=request.limit),
+        tasks=split(shards, family=kind, batch_rows=batch_rows, limit=request.limit),
         batch_rows=batch_rows,
-        predictor="onnxruntime",
+        predictor=chosen.name,
+        predictor_reason=chosen.reason,
         on_error=request.on_error,
         output=PlannedOutput(
             format=request.format,
@@ -65,7 +77,7 @@ def make_plan(
             carried_schema=encode_schema(common_schema(shards, carried)),
         ),
     )
-    return plan, predictor
+    return plan, chosen.predictor
 
 
 def _look_into_all(found: Found, request: ScoreRequest) -> tuple[Shard, ...]:

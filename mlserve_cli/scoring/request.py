@@ -52,7 +52,7 @@ class ScoreRequest:
     memory_limit: int | None = None
     max_retries: int = 2
     task_timeout: float | None = None
-    predictor: Literal["auto", "onnxruntime"] = "auto"
+    predictor: Literal["auto", "onnxruntime", "trees"] = "auto"
     reuse: str | None = None
     limit: int | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)

@@ -24,8 +24,9 @@ from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quara
 from mlserve_cli.scoring.batches import Clock, score_batches
 from mlserve_cli.scoring.golden import check_golden_rows
 from mlserve_cli.scoring.machine import process_peak_bytes
+from mlserve_cli.scoring.predictors import open_planned
 from mlserve_cli.scoring.rows import carried_columns, columns_of, convert_chunk, metadata_of, output_rows, output_schema
-from mlserve_cli.session import Predictor, open_predictor
+from mlserve_cli.session import Predictor
 from mlserve_cli.tables import Chunk
 
 T = TypeVar("T")
@@ -100,20 +101,8 @@ def take_work(staging: str, plan: Plan, predictor: Predictor) -> None:
 def _opened(staging: str) -> _Work:
     if staging not in _works:
         plan = load_plan(Path(staging))
-        take_work(staging, plan, open_model(plan))
+        take_work(staging, plan, open_planned(plan))
     return _works[staging]
-
-
-def open_model(plan: Plan) -> Predictor:
-    """A session on the plan's model, one thread: the batches of several threads share it."""
-    model = plan.model
-    return open_predictor(
-        model.model_path,
-        sha256=model.sha256,
-        contract=plan.contract,
-        threads=1,
-        allowed_external=frozenset(model.external_files),
-    )
 
 
 def _score_task(job: Job, work: _Work) -> TaskRecord:

@@ -230,7 +230,7 @@ CASES: dict[str, Case] = {
 ELSEWHERE = {
     "--max-retries": "tests/errors/test_reached.py kills workers",
     "--progress": "test_terminal.py has a terminal",
-    "--predictor": "has one value until there is a second predictor; it is refused and recorded like any other",
+    "--predictor": "tests/trees/test_scoring.py scores with both",
 }
 
 

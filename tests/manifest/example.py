@@ -103,6 +103,8 @@ MANIFEST = Manifest(
         inputs=(X,),
         outputs=(P,),
         golden_rows="passed",
+        predictor="onnxruntime",
+        predictor_reason="the model has no trees",
     ),
     inputs=(InputAccount("month=01/ä.csv.gz", "/in/month=01/ä.csv.gz", 3, 2, 1),),
     outputs=(

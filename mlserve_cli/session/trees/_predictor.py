@@ -82,9 +82,14 @@ class TreesPredictor:
 
 
 def open_trees(
-    path: str, *, sha256: str, contract: Contract, allowed_external: frozenset[str] = frozenset()
+    path: str,
+    *,
+    sha256: str,
+    contract: Contract,
+    allowed_external: frozenset[str] = frozenset(),
+    least_trees: float = 0,
 ) -> TreesPredictor:
-    """The model at `path`, its digest checked, with its trees on the kernel.
+    """The model at `path`, its digest checked, with its trees on the kernel; LLVM is not loaded for fewer trees.
 
     Raises Unsupported, with the reason, where ONNX Runtime must run it whole.
     """
@@ -98,7 +103,11 @@ def open_trees(
     before = _session(cut.before, path, size)
     types = {value.name: f"tensor({_ELEMENTS.get(value.type.tensor_type.elem_type)})" for value in model.graph.input}
     types |= before.output_types if before is not None else {}
-    nodes = _open_nodes(cut, types)
+    ensembles = [_read(node, types.get(node.input[0], "")) for node in cut.nodes]
+    trees = sum(len(ensemble.roots) for ensemble in ensembles)
+    if trees < least_trees:
+        raise Unsupported(f"{trees} trees over so few rows take less time than the start of the kernel")
+    nodes = _open_nodes(cut, ensembles, types)
     return TreesPredictor(model, nodes, before=before, after=_session(cut.after, path, size), outputs=wanted)
 
 
@@ -112,24 +121,26 @@ def _session(piece: Piece | None, path: str, size: int | None) -> OnnxPredictor 
     return OnnxPredictor(session, outputs=piece.outputs, fixed_batch=size)
 
 
-def _open_nodes(cut: CutModel, types: dict[str, str]) -> tuple[TreeNode, ...]:
+def _read(node: Any, kind: str) -> Ensemble:
+    if kind not in FED_AS or (kind not in ("tensor(float)", DOUBLE) and node.op_type != "TreeEnsembleClassifier"):
+        raise Unsupported(f"its trees read a {kind}")
+    try:
+        ensemble = read_ensemble(node, double=kind == DOUBLE)
+        check_finish(ensemble)
+    except (ValueError, IndexError, OverflowError) as error:  # text that is not UTF-8, numbers out of all bounds
+        raise Unsupported(f"its trees cannot be read: {error}") from error
+    return ensemble
+
+
+def _open_nodes(cut: CutModel, ensembles: list[Ensemble], types: dict[str, str]) -> tuple[TreeNode, ...]:
     try:
         from mlserve_cli.session.trees._kernel import Kernel  # LLVM: loaded where trees are run, and only there
     except (ImportError, OSError) as error:
         raise Unsupported(f"llvmlite cannot be loaded: {error}") from error
-    nodes = []
-    for node in cut.nodes:
-        kind = types.get(node.input[0], "")
-        if kind not in FED_AS or (kind not in ("tensor(float)", DOUBLE) and node.op_type != "TreeEnsembleClassifier"):
-            raise Unsupported(f"its trees read a {kind}")
-        try:
-            ensemble = read_ensemble(node, double=kind == DOUBLE)
-            check_finish(ensemble)
-            layout = lay_out(ensemble)
-        except (ValueError, IndexError, OverflowError) as error:  # text that is not UTF-8, numbers out of all bounds
-            raise Unsupported(f"its trees cannot be read: {error}") from error
-        nodes.append(TreeNode(node, FED_AS[kind], ensemble, Kernel(layout)))
-    return tuple(nodes)
+    return tuple(
+        TreeNode(node, FED_AS[types[node.input[0]]], ensemble, Kernel(lay_out(ensemble)))
+        for node, ensemble in zip(cut.nodes, ensembles, strict=True)
+    )
 
 
 def _those(tensors: Tensors, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
