@@ -60,12 +60,19 @@ def _take(part: OutputFile, folder: Path, task: Task, plan: Plan, plan_id: str, 
         with storage.translated(source, "read"), open(source, "rb") as original:
             shutil.copyfileobj(original, file, 1 << 20)
 
-    published = storage.publish(into.data / f"{task.stem}{plan.part_suffix}", copy)
+    target = into.data / f"{task.stem}{plan.part_suffix}"
+    published = storage.publish(target, copy)
     if published.record.sha256 != part.sha256:
         raise RunMismatch(
             "a part of the run that --reuse names is not what its manifest says",
             shown(str(source), limit=400),
             "mlserve verify says what is wrong with that run; leave --reuse out",
+        )
+    if not published.is_new and storage.record_of(target) != published.record:
+        raise RunMismatch(
+            "a part of an earlier attempt is not what the run that --reuse names has",
+            shown(str(target), limit=400),
+            "look at the disk, then start anew with --if-exists overwrite",
         )
     return TaskRecord(
         format=RECORD_FORMAT,
