@@ -22,7 +22,7 @@ def run_lines(result: RunResult) -> list[str]:
     manifest = result.manifest
     rows, speed, model = manifest.rows, manifest.throughput, manifest.model
     head = "already complete" if result.already else "scored"
-    files, workers = count_text(len(manifest.inputs), "file"), count_text(max(len(speed.workers), 1), "worker")
+    files, at_once = count_text(len(manifest.inputs), "file"), max(len(speed.workers), 1)  # workers, or threads
     took = duration(manifest.run.seconds)
     memory, expected = speed.peak_memory_bytes // MIB, speed.estimated_peak_memory_bytes // MIB
     spent = ", ".join(
@@ -33,7 +33,7 @@ def run_lines(result: RunResult) -> list[str]:
         f"{head}: {rows.rows_in:,} rows of {files} in {took} ({speed.rows_per_s:,.0f} rows/s)",
         f"  model     {shown(_model_name(manifest))}, {model.precision}, {model.digest[:19]}",
         f"  rows      {rows_text(manifest)}",
-        f"  time      {spent} on {workers}{_expected(manifest)}",
+        f"  time      {spent}, {at_once} at a time{_expected(manifest)}",
         f"  memory    {memory:,} MiB at most (estimated {expected:,} MiB)",
         *_faults(manifest),
         f"  output    {shown(str(result.output), limit=400)}",

@@ -31,16 +31,20 @@ TEXT_BYTES = 24
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a run needs: `model_bytes` in each process, `row_bytes` for each row of each lane's chunk."""
+    """What a run needs: `model_bytes` in each process, `row_bytes` for each row of each lane's chunk.
+
+    A chunk never has more rows than the largest task, `most_rows`.
+    """
 
     model_bytes: int
     row_bytes: int
+    most_rows: int
 
     def bytes_for(self, *, lanes: int, chunk_rows: int, in_process: bool) -> int:
         """Peak of all processes with so many chunks of so many rows at once."""
         workers = 0 if in_process else lanes
         processes = PROCESS_BYTES + workers * WORKER_BYTES + (workers + 1) * COPIES_OF_A_MODEL * self.model_bytes
-        return processes + lanes * (LANE_BYTES + COPIES_OF_A_CHUNK * self.row_bytes * chunk_rows)
+        return processes + lanes * (LANE_BYTES + COPIES_OF_A_CHUNK * self.row_bytes * min(chunk_rows, self.most_rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ def need_of(plan: Plan, *, model_bytes: int) -> Need:
     return Need(
         model_bytes=model_bytes,
         row_bytes=row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs),
+        most_rows=max((task.rows for task in plan.tasks), default=0),
     )
 
 

@@ -62,7 +62,7 @@ def test_more_memory_never_gives_fewer_lanes(need: Need, wanted: int, small: int
 
 def test_a_limit_below_the_least_says_what_it_takes() -> None:
     with pytest.raises(MemoryTooSmall, match=r"needs about \d+ MiB, the limit is 50 MiB") as refused:
-        fit_lanes(Need(MIB, 100), wanted=4, batch_rows=1_024, limit_bytes=50 * MIB, in_process=True)
+        fit_lanes(Need(MIB, 100, 1_000_000), wanted=4, batch_rows=1_024, limit_bytes=50 * MIB, in_process=True)
     assert refused.value.exit_code == 78
 
 
