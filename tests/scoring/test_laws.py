@@ -135,7 +135,10 @@ class Camera(Silent):
 
     def finished(self, record: TaskRecord, *, resumed: bool) -> None:  # noqa: ARG002  the seam's
         target = self.album / f"{len(self.pictures)}"
-        shutil.copytree(self.scene, target, copy_function=_copy_if_there, ignore=shutil.ignore_patterns("*.lock"))
+        for records in self.scene.glob(".*/records"):  # before the parts: a record never stands without its own
+            shutil.copytree(records, target / records.relative_to(self.scene), copy_function=_copy_if_there)
+        rest = shutil.ignore_patterns("*.lock", "records")
+        shutil.copytree(self.scene, target, copy_function=_copy_if_there, ignore=rest, dirs_exist_ok=True)
         self.pictures.append(target)
 
 
