@@ -74,7 +74,7 @@ def score(
         json=json, quiet=quiet, verbose=verbose, progress=progress, carries_data=output == STREAM and not dry_run
     )
     from mlserve_cli import scoring
-    from mlserve_cli.tables import Dialect, delimiter_named
+    from mlserve_cli.tables import Dialect, delimiter_named, text_of
 
     request = scoring.ScoreRequest(
         model=model,
@@ -114,7 +114,7 @@ def score(
         reuse=reuse,
         limit=limit,
         settings=settings_of(context),
-        command=tuple(sys.argv),
+        command=tuple(map(text_of, sys.argv)),
     )
     return _preview(request) if dry_run else _score(request)
 
@@ -164,8 +164,8 @@ def _checked_output(output: str) -> str:
     """Airflow runs a BashOperator's command in a temporary folder that it deletes: a relative OUT would go with it."""
     if "AIRFLOW_CTX_DAG_ID" in os.environ and output != STREAM and not os.path.isabs(output):
         raise UsageError(
-            f"--output {shown(output)} is relative, and Airflow deletes the folder that it would be in",
-            "",
+            "the output's path is relative, and Airflow deletes the folder that it would be in",
+            f"--output {shown(output, limit=400)}",
             "give an absolute path",
         )
     return output

@@ -81,7 +81,16 @@ def settings_of(context: typer.Context) -> dict[str, Setting]:
     from mlserve_cli.manifest import Setting
 
     taken: Mapping[str, tuple[Any, Source]] = context.meta.get(_TAKEN, {})
-    return {option: Setting(value, source) for option, (value, source) in taken.items()}
+    return {option: Setting(_as_text(value), source) for option, (value, source) in taken.items()}
+
+
+def _as_text(value: Any) -> Any:
+    """The value as JSON can have it: an argument may be the name of a file, and that is bytes."""
+    from mlserve_cli.tables import text_of
+
+    if isinstance(value, list | tuple):
+        return [text_of(one) for one in value]
+    return text_of(value) if isinstance(value, str) else value
 
 
 def variable(option: str) -> str:

@@ -229,7 +229,7 @@ CASES: dict[str, Case] = {
 }
 ELSEWHERE = {
     "--max-retries": "tests/errors/test_reached.py kills workers",
-    "--progress": "test_terminal.py has a terminal",
+    "--progress": "test_terminal.py watches it at a terminal",
     "--predictor": "tests/trees/test_scoring.py scores with both",
 }
 
