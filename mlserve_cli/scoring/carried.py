@@ -24,9 +24,10 @@ def common_schema(shards: Sequence[Shard], columns: Sequence[str]) -> pa.Schema:
     for shard in shards if columns else ():
         own = _types(shard)
         for name in columns:
-            wider = _wider(found[name], own.get(name, pa.string()))
+            kind = own.get(name, pa.string())
+            wider = _wider(found[name], kind)
             if wider is None:
-                raise TypeMismatch(shard.name, name, str(own[name]), f"{found[name]}, as the shards before it")
+                raise TypeMismatch(shard.name, name, str(kind), f"{found[name]}, as the shards before it")
             found[name] = wider
     return pa.schema([(name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in found.items()])
 

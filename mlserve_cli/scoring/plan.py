@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mlserve_cli import features, tables
@@ -139,10 +139,17 @@ def _carried_columns(request: ScoreRequest, shards: Sequence[Shard]) -> tuple[st
     return tuple(wanted)
 
 
-def _refuse_name_clashes(contract: Contract, carried: Iterable[str], request: ScoreRequest) -> None:
-    taken = {*carried, *(("source_file", "source_row") if request.id_column is None else ())}
+def _refuse_name_clashes(contract: Contract, carried: Sequence[str], request: ScoreRequest) -> None:
+    sources = ("source_file", "source_row") if request.id_column is None else ()
+    for name in sources:
+        if name in carried:
+            raise InvalidModel(
+                f"the output column {shown(name)} would stand twice",
+                "where each row comes from, and a column that is passed through",
+                "name the rows' own --id-column, or leave it out of --passthrough",
+            )
     for name in features.output_schema(contract).names:
-        if name in taken:
+        if name in (*carried, *sources):
             raise InvalidModel(
                 f"the output column {shown(name)} would stand twice",
                 "the model's output and a column that is passed through",
