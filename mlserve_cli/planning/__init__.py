@@ -1,10 +1,19 @@
 """The plan: which rows of which shard make which task, in batches of how many rows. Pure: no file is read here."""
 
 from mlserve_cli.planning.plan import PLAN_FORMAT, Plan, PlannedGolden, PlannedModel, PlannedOutput, Task, difference
-from mlserve_cli.planning.sizing import Estimate, Need, batch_rows_for, bytes_per_text, fit_lanes, row_bytes
+from mlserve_cli.planning.sizing import (
+    COMPILER_BYTES,
+    Estimate,
+    Need,
+    batch_rows_for,
+    bytes_per_text,
+    fit_lanes,
+    row_bytes,
+)
 from mlserve_cli.planning.split import split
 
 __all__ = [
+    "COMPILER_BYTES",
     "PLAN_FORMAT",
     "Estimate",
     "Need",

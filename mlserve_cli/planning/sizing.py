@@ -20,30 +20,34 @@ CHUNK_BYTES = 16 * MIB
 PROCESS_BYTES = 100 * MIB
 WORKER_BYTES = 64 * MIB
 LANE_BYTES = 12 * MIB
+# LLVM loaded, with the machine code that it made of a kernel for trees.
+COMPILER_BYTES = 96 * MIB
 # What a limit must leave free beside the estimate, which is right within about a tenth.
 SPARE = 1.15
 # Arrow columns, typed columns and the output of a chunk stand side by side for a moment.
 COPIES_OF_A_CHUNK = 4
 # ONNX Runtime holds the file's bytes while it builds, and its own packed form of the weights or trees after.
 COPIES_OF_A_MODEL = 3
-TEXT_BYTES = 24
+TEXT_BYTES = 48  # as Arrow has it, and as the object that ONNX Runtime takes
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
     """What a run needs: `model_bytes` in each process, `row_bytes` for each row of each lane's chunk.
 
-    A chunk never has more rows than the largest task, `most_rows`.
+    A chunk never has more rows than the largest task, `most_rows`. Of `compiler_bytes` the processes share most.
     """
 
     model_bytes: int
     row_bytes: int
     most_rows: int
+    compiler_bytes: int = 0
 
     def bytes_for(self, *, lanes: int, chunk_rows: int, in_process: bool) -> int:
         """Peak of all processes with so many chunks of so many rows at once."""
         workers = 0 if in_process else lanes
-        processes = PROCESS_BYTES + workers * WORKER_BYTES + (workers + 1) * COPIES_OF_A_MODEL * self.model_bytes
+        models = (workers + 1) * COPIES_OF_A_MODEL * self.model_bytes
+        processes = PROCESS_BYTES + workers * WORKER_BYTES + models + self.compiler_bytes
         return processes + lanes * (LANE_BYTES + COPIES_OF_A_CHUNK * self.row_bytes * min(chunk_rows, self.most_rows))
 
 
