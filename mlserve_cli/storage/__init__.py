@@ -1,12 +1,12 @@
 """The only layer that makes files appear: staging, publishing without clobbering, locks, the commit."""
 
-from mlserve_cli.storage._commit import commit_files, commit_folder, recover
+from mlserve_cli.storage._commit import commit_files, commit_folder
 from mlserve_cli.storage._lock import hold
 from mlserve_cli.storage._oserrors import translated
 from mlserve_cli.storage._output import Standing, check_creatable, locate, manifest_of, standing_at
 from mlserve_cli.storage._publish import FileRecord, Published, publish, record_of, replace
 from mlserve_cli.storage._signals import deferred_signals
-from mlserve_cli.storage._staging import Staging, scratch, staging_of, stagings
+from mlserve_cli.storage._staging import Staging, recover, scratch, staging_of, stagings
 
 __all__ = [
     "FileRecord",

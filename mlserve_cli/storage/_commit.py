@@ -68,14 +68,6 @@ def commit_files(staged: Sequence[tuple[Path, Path]], *, overwrite: bool) -> Non
                 kept.unlink(missing_ok=True)
 
 
-def recover(staging: Staging, out: Path) -> None:
-    """Put back an old run that a crash caught between the two renames of `_swap`. The caller holds `out`."""
-    old = staging.root / "old"
-    with translated(out, "put back the old run"):
-        if old.is_dir() and not os.path.lexists(out):
-            os.rename(old, out)
-
-
 def _folders_bottom_up(payload: Path) -> list[Path]:
     """The payload's folders, those below first. An empty quarantine/ is not part of a run."""
     with suppress(OSError):
@@ -110,7 +102,7 @@ def _swap(staging: Staging, out: Path) -> Callable[[], None]:
     if exchange(staging.payload, out):
         old, undo = staging.payload, partial(_exchange_again, staging.payload, out)
     else:
-        old, undo = staging.root / "old", partial(_rename_both, out, staging.payload, staging.root / "old", out)
+        old, undo = staging.old, partial(_rename_both, out, staging.payload, staging.old, out)
         _rename_both(out, old, staging.payload, out)
     try:
         if not is_run_folder(old):

@@ -21,6 +21,7 @@ from mlserve_cli.storage._oserrors import translated
 from mlserve_cli.storage._publish import DRAFT_SUFFIX, publish, replace, sync_folder
 
 _ID_LENGTH = 16
+_PREFIX_END = ".mlserve-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Staging:
     def manifest(self) -> Path:
         return self.payload / "manifest.json"
 
+    @property
+    def old(self) -> Path:
+        return self.root / "old"
+
     def record(self, task: int) -> Path:
         return self.records / f"task-{task:05d}.json"
 
@@ -74,7 +79,12 @@ class Staging:
             replace(self.plan, plan)
 
     def discard(self) -> None:
-        """Remove it and all that is in it; the plan first, so that half a staging is never taken for a whole one."""
+        """Remove it and all that is in it; the plan first, so that half a staging is never taken for a whole one.
+
+        An old run of which it is the only copy is put back first.
+        """
+        if _PREFIX_END in self.root.name:
+            recover(self, self.root.with_name(self.root.name.removeprefix(".").rpartition(_PREFIX_END)[0]))
         with translated(self.root, "remove the staging folder"):
             self.plan.unlink(missing_ok=True)
             remove_tree(self.root)
@@ -102,6 +112,16 @@ def stagings(out: Path) -> tuple[Staging, ...]:
     with translated(out.parent, "list"), os.scandir(out.parent) as entries:
         names = sorted(e.name for e in entries if _is_staging(e, prefix))
     return tuple(Staging(out.with_name(name)) for name in names)
+
+
+def recover(staging: Staging, out: Path) -> None:
+    """Put back an old run that a crash caught between being moved out and the new one moved in (see commit_folder).
+
+    The caller holds `out`.
+    """
+    with translated(out, "put back the old run"):
+        if staging.old.is_dir() and not os.path.lexists(out):
+            os.rename(staging.old, out)
 
 
 @contextmanager
@@ -135,7 +155,7 @@ def remove_tree(root: Path) -> None:
 
 
 def _prefix(out: Path) -> str:
-    return f".{out.name}.mlserve-"
+    return f".{out.name}{_PREFIX_END}"
 
 
 def _is_staging(entry: os.DirEntry[str], prefix: str) -> bool:

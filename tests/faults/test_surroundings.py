@@ -43,7 +43,6 @@ def test_a_run_needs_nothing_from_its_environment(work: Work, change: dict[str, 
     assert_whole(work)
 
 
-@pytest.mark.xfail(reason="plan, manifest and settings hold paths of the model and the output as they are: no JSON")
 def test_names_that_a_c_locale_cannot_spell_are_no_trouble(tmp_path: Path) -> None:
     work = make_work(tmp_path / "größe ☂\nzwei", shards=2, steps=0)
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

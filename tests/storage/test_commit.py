@@ -112,16 +112,20 @@ def test_what_a_killed_worker_left_half_written_does_not_go_along(tmp_path: Path
     assert tree(tmp_path) == {"out/manifest.json": b"new", "out/data/part-00000-00000.parquet": b"new"}
 
 
-def test_an_old_run_caught_between_two_renames_is_put_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["taken up", "discarded"])
+def test_an_old_run_caught_between_two_renames_is_put_back(tmp_path: Path, way: str) -> None:
     out = tmp_path / "out"
     commit_folder(finished_staging(out, b"old"), out, overwrite=False)
     staging = finished_staging(out, b"new")
     os.rename(out, staging.root / "old")
 
-    recover(staging, out)
+    if way == "discarded":
+        staging.discard()
+    else:
+        recover(staging, out)
+        assert staging.manifest.read_bytes() == b"new"
 
     assert (out / "manifest.json").read_bytes() == b"old"
-    assert staging.manifest.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
