@@ -7,18 +7,22 @@ from typing import Literal
 
 import msgspec
 
-from mlserve_cli.contract import Contract, Value, sha256_of
+from mlserve_cli.contract import Contract, Input, Value, sha256_of
 from mlserve_cli.tables import Dialect, Shard
 
 PLAN_FORMAT = 1
 
 
 class PlannedGolden(Value, frozen=True):
-    """The rows that every worker scores before its first task. `columns` maps a written column to the expected one."""
+    """The rows that every worker scores before its first task. `columns` maps a written column to the expected one.
+
+    `inputs` are the model's with the package's own columns, whatever the run's files call theirs.
+    """
 
     file: str
     sha256: str
     tolerance: float
+    inputs: tuple[Input, ...]
     columns: dict[str, str]
 
 

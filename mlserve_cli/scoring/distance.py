@@ -22,10 +22,23 @@ def distances(one: pa.ChunkedArray, other: pa.ChunkedArray) -> Floats:
         return np.zeros(len(one))
     left, right = _lists_of_floats(one), _lists_of_floats(other)
     if left is None or right is None or not left.offsets.equals(right.offsets):
-        return np.full(len(one), np.inf)
+        return _all_or_nothing(one, other)
     apart = _apart(_floats(left.values), _floats(right.values))
     starts = np.frombuffer(left.offsets.buffers()[1], np.int32, len(one), left.offsets.offset * 4)
     return np.maximum.reduceat(apart, starts) if len(apart) else np.zeros(len(one))
+
+
+def _all_or_nothing(one: pa.ChunkedArray, other: pa.ChunkedArray) -> Floats:
+    """0 where two columns that hold no floats are equal, or both null; infinite elsewhere and where none can be."""
+    try:
+        same = pc.or_(pc.fill_null(pc.equal(one, other), False), pc.and_(one.is_null(), other.is_null()))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists, or two kinds of values
+        return np.full(len(one), np.inf)
+    apart = np.zeros(len(one))
+    rows = pc.indices_nonzero(pc.invert(same))
+    if len(rows):
+        apart[np.frombuffer(rows.buffers()[1], np.uint64, len(rows), rows.offset * 8)] = np.inf
+    return apart
 
 
 def _apart(left: Floats, right: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlserve_cli.contract import Contract, ModelFacts
+from mlserve_cli.contract import Contract, Declared, Input, ModelFacts, bind
 from mlserve_cli.errors import InvalidModel, shown
 from mlserve_cli.planning import PlannedGolden, PlannedModel
 from mlserve_cli.registry import Package, open_package
@@ -37,13 +37,22 @@ class ResolvedModel:
         golden, declared = self.package.golden, self.package.declared
         if golden is None or declared is None:
             return None
-        declared_names = {output.tensor: output.columns for output in declared.outputs}
+        plain = self.facts.zipmaps
+        declared_names = {plain.get(output.tensor, output.tensor): output.columns for output in declared.outputs}
         columns = {
             written: f"expected_{name}"
             for output in contract.outputs
             for written, name in zip(output.columns, declared_names.get(output.tensor.name, ()), strict=False)
         }
-        return PlannedGolden(golden.file, self.package.golden_sha256, golden.tolerance, columns)
+        inputs = self._own_inputs(declared) or contract.inputs
+        return PlannedGolden(golden.file, self.package.golden_sha256, golden.tolerance, inputs, columns)
+
+    def _own_inputs(self, declared: Declared) -> tuple[Input, ...]:
+        """The inputs as the package and the model name their columns; none where only --features does."""
+        try:
+            return bind(self.facts, declared).inputs
+        except InvalidModel:
+            return ()
 
 
 def resolve(model: str) -> ResolvedModel:

@@ -36,7 +36,9 @@ PLAN = Plan(
         family="trees",
         precision="float32",
         external_files=("weights.bin",),
-        golden=PlannedGolden("golden.parquet", "ef" * 32, 1e-5, {"late": "expected_late"}),
+        golden=PlannedGolden(
+            "golden.parquet", "ef" * 32, 1e-5, (Input(X, ("hour", "wind")),), {"late": "expected_late"}
+        ),
     ),
     contract=Contract(
         inputs=(Input(X, ("hour", "wind")),),

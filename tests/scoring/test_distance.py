@@ -25,13 +25,15 @@ CASES: dict[str, tuple[Sequence[object], Sequence[object], pa.DataType, Sequence
     "floats of a CSV": (["1.0", "2"], ["1", "2.5"], pa.string(), [0, 0.5]),
     "vectors of a CSV": (["[1,2]", "[3,4]"], ["[1,2]", "[3,4.5]"], pa.string(), [0, 0.5]),
     "vectors of other widths": (["[1,2]", "[3]"], ["[1]", "[3,4]"], pa.string(), [INF, INF]),
-    "text": (["a", "b"], ["a", "c"], pa.string(), [INF, INF]),
+    "lists of names": ([["a"]], [["b"]], pa.list_(pa.string()), [INF]),
+    "text": (["a", "b", None, None], ["a", "c", None, "d"], pa.string(), [0, INF, 0, INF]),
     "the same text": (["a", None], ["a", None], pa.string(), [0, 0]),
-    "whole numbers are names": ([1, 2], [1, 3], pa.int64(), [INF, INF]),
+    "whole numbers are names": ([1, 2], [1, 3], pa.int64(), [0, INF]),
     "bools": ([True], [False], pa.bool_(), [INF]),
     "a null is like NaN, missing": ([None, 1.0], [NAN, 1.5], pa.float64(), [0, 0.5]),
     "lists of several lengths": ([[1.0], [1.0, 2.0]], [[1.0], [1.0, 3.0]], pa.list_(pa.float64()), [0, 1]),
     "empty lists": ([[], [1.0]], [[], [2.0]], pa.list_(pa.float64()), [INF, INF]),
+    "text that is half a number": (["1", "x"], ["2", "x"], pa.string(), [INF, 0]),
     "nothing": ([], [], F32, []),
 }
 
