@@ -204,7 +204,7 @@ class WorkersDied(MlserveError):
 
     def __init__(self, file: str, start_row: int, stop_row: int, attempts: int, detail: str) -> None:
         super().__init__(
-            f"the worker died {attempts} times: {detail}",
+            f"the worker died {attempts} time{'' if attempts == 1 else 's'}: {detail}",
             f"{shown(file, limit=400)}, rows {start_row} to {stop_row - 1}",
             "what is finished stands: take it up with --resume; look at these rows, or give the run more memory",
         )

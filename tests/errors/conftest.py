@@ -1,0 +1,5 @@
+"""The desk of the command line's tests."""
+
+from tests.cli.conftest import desk
+
+__all__ = ["desk"]
