@@ -252,12 +252,14 @@ def _read_v5(read: _Attributes) -> Ensemble:
         weight_value=weights[leaves],
         targets=read.number("n_targets", 0),
         aggregate=_pick(("AVERAGE", "SUM", "MIN", "MAX"), read.number("aggregate_function", 1)),
-        post_transform=_pick(
-            ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"), read.number("post_transform", 0)
-        ),
+        post_transform=_pick(_V5_TRANSFORMS, read.number("post_transform", 0)),
         base_values=np.empty(0, read.dtype),
         members=_members(modes, read.reals("membership_values")),
     )
+
+
+# ONNX Runtime's numbers, with which it scores; the standard has SOFTMAX before LOGISTIC
+_V5_TRANSFORMS = ("NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT")
 
 
 def _v5_children(read: _Attributes, side: str, *, branches: int, leaves: int, copies_from: int) -> tuple[Ints, Ints]:

@@ -22,7 +22,8 @@ def check_finish(ensemble: Ensemble) -> None:
     if ensemble.post_transform not in ("NONE", *_TRANSFORMS):
         raise Unsupported(f"it asks for the transform {ensemble.post_transform}")
     always, never = _weighed(ensemble)
-    if (ensemble.is_classifier or ensemble.aggregate in ("MIN", "MAX")) and not np.all(always | never):
+    row_decides = ensemble.is_classifier or ensemble.aggregate in ("MIN", "MAX") or len(ensemble.base_values)
+    if row_decides and not np.all(always | never):
         raise Unsupported("only some of its leaves weigh a class")
     if len(ensemble.base_values) not in (0, 1, ensemble.targets):
         raise Unsupported("it has neither one base value nor one for each target")
@@ -37,9 +38,9 @@ def finish(ensemble: Ensemble, sums: Array) -> tuple[Array, Array | None]:
     if ensemble.is_classifier:
         return _classified(ensemble, sums)
     scores = sums / sums.dtype.type(len(ensemble.roots)) if ensemble.aggregate == "AVERAGE" else sums
-    scores = np.where(_weighed(ensemble)[1], 0, scores) if ensemble.aggregate in ("MIN", "MAX") else scores
     if len(ensemble.base_values) == ensemble.targets:
         scores = scores + ensemble.base_values
+    scores[:, _weighed(ensemble)[1]] = 0  # nor has a target a base value that no leaf weighs
     if ensemble.targets == 1:  # a lone target is transformed by PROBIT alone
         return (_probit(scores) if ensemble.post_transform == "PROBIT" else scores), None
     return _transformed(ensemble, scores), None

@@ -38,7 +38,11 @@ def cut_at_trees(model: Any, *, wanted: Collection[str]) -> CutModel:
     if model.functions:
         raise Unsupported("the model has functions of its own")
     makers = {name: node for node in model.graph.node for name in node.output if name}
-    nodes = [node for node in _above(model, wanted, makers) if is_trees(node)]
+    needed = _above(model, wanted, makers)
+    for node in needed:
+        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+            raise Unsupported(f"the model has graphs inside a node ({node.op_type})")
+    nodes = [node for node in needed if is_trees(node)]
     if not nodes:
         raise Unsupported("no tree node makes what is asked of the model")
     given = {value.name for value in model.graph.input}
@@ -48,9 +52,6 @@ def cut_at_trees(model: Any, *, wanted: Collection[str]) -> CutModel:
         raise Unsupported("one tree node feeds another")
     made = {name for node in nodes for name in node.output if name}
     behind = _above(model, wanted, {name: node for name, node in makers.items() if name not in made})
-    for node in (*ahead, *behind):
-        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
-            raise Unsupported(f"the model has graphs inside a node ({node.op_type})")
     return CutModel(
         nodes=tuple(nodes),
         before=_piece(model, ahead, outputs=[name for name in fed if name not in given], cut=()),
