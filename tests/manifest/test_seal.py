@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, RunMismatch
@@ -45,6 +45,7 @@ def without_digest(value: TaskRecord) -> TaskRecord:
 
 
 @given(record=RECORDS)
+@settings(max_examples=40)
 def test_what_is_sealed_is_read_back(record: TaskRecord) -> None:
     found = decode_sealed(encode_sealed(record), TaskRecord, where="here")
     assert without_digest(found) == record
@@ -52,6 +53,7 @@ def test_what_is_sealed_is_read_back(record: TaskRecord) -> None:
 
 
 @given(record=RECORDS, data=st.data())
+@settings(max_examples=60)
 def test_any_other_byte_breaks_the_seal(record: TaskRecord, data: st.DataObject) -> None:
     content = encode_sealed(record)
     place = data.draw(st.integers(0, len(content) - 1))

@@ -31,6 +31,7 @@ def rows_of(tasks: tuple[Task, ...], shard: int) -> list[tuple[int, int]]:
 
 
 @given(files=shards(), family=FAMILIES, batch_rows=BATCHES)
+@settings(max_examples=50)
 def test_every_row_of_every_shard_is_in_one_task(files: tuple[Shard, ...], family: str, batch_rows: int) -> None:
     tasks = split(files, family=family, batch_rows=batch_rows)
     for file in files:
@@ -42,6 +43,7 @@ def test_every_row_of_every_shard_is_in_one_task(files: tuple[Shard, ...], famil
 
 
 @given(files=shards(), family=FAMILIES, batch_rows=BATCHES)
+@settings(max_examples=50)
 def test_ids_and_names_follow_the_input_s_order(files: tuple[Shard, ...], family: str, batch_rows: int) -> None:
     tasks = split(files, family=family, batch_rows=batch_rows)
     assert [task.id for task in tasks] == list(range(len(tasks)))
@@ -50,6 +52,7 @@ def test_ids_and_names_follow_the_input_s_order(files: tuple[Shard, ...], family
 
 
 @given(files=shards(), family=FAMILIES, batch_rows=BATCHES, limit=st.one_of(st.integers(0, 99), ROWS))
+@settings(max_examples=50)
 def test_a_limit_is_a_prefix_of_all_rows(files: tuple[Shard, ...], family: str, batch_rows: int, limit: int) -> None:
     whole = split(files, family=family, batch_rows=batch_rows)
     tasks = split(files, family=family, batch_rows=batch_rows, limit=limit)

@@ -172,7 +172,7 @@ FLIPS: list[Callable[[bytes, int], bytes]] = [
 
 
 @given(data=st.data(), flip=st.sampled_from(FLIPS))
-@settings(max_examples=150)
+@settings(max_examples=80)
 def test_a_spoiled_package_file_is_refused_or_another_package(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, flip: Callable[[bytes, int], bytes]
 ) -> None:

@@ -49,7 +49,7 @@ def quarantining(folder: Path, **options: Any) -> ScoreRequest:
 
 
 @given(files=shards(), batch_rows=BATCHES)
-@settings(max_examples=30)
+@settings(max_examples=25)
 def test_every_row_is_either_scored_in_its_place_or_set_aside_with_its_reason(
     files: tuple[Shard, ...], batch_rows: int
 ) -> None:
@@ -87,7 +87,7 @@ def test_a_limit_takes_the_first_rows_in_the_input_s_order(files: tuple[Shard, .
 
 
 @given(files=shards(), batch_rows=BATCHES, threads=st.integers(1, 3))
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_the_bytes_depend_on_neither_lanes_nor_threads_nor_the_memory_limit(
     files: tuple[Shard, ...], batch_rows: int, threads: int
 ) -> None:
@@ -150,7 +150,7 @@ def _copy_if_there(source: str, target: str) -> None:
 
 
 @given(files=shards(), batch_rows=BATCHES, data=st.data())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_a_run_that_died_anywhere_and_is_taken_up_again_writes_the_same_bytes(
     files: tuple[Shard, ...], batch_rows: int, data: st.DataObject
 ) -> None:
@@ -220,7 +220,7 @@ def make_trouble(inputs: Path, what: str) -> type[Exception]:
 
 
 @given(files=shards())
-@settings(max_examples=10)
+@settings(max_examples=6)
 def test_a_run_that_succeeds_takes_the_place_of_the_old_one_whole(files: tuple[Shard, ...]) -> None:
     with work(files) as folder:
         old = score(quarantining(folder, batch_rows=3))

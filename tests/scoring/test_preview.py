@@ -68,10 +68,10 @@ def test_a_preview_refuses_what_the_run_would(work: Path) -> None:
         preview(request(work, inputs=(str(work / "none"),)))
 
 
-@pytest.mark.parametrize("model", ["late-gbm", "late-mlp"])
-def test_the_estimates_are_of_the_size_of_what_the_run_takes(folder: Path, model: str) -> None:
+def test_the_estimates_are_of_the_size_of_what_the_run_takes(folder: Path) -> None:
     """In another process: this one's memory is the tests'. By a factor, since a busy machine must not fail this."""
-    asked = request(folder, model=str(SAMPLES / "models" / model), inputs=(str(SAMPLES / "flights"),), workers=2)
+    model = str(SAMPLES / "models" / "late-gbm")
+    asked = request(folder, model=model, inputs=(str(SAMPLES / "flights"),), workers=2)
     seen = preview(asked)
     took = score(asked).manifest.throughput
     workers_bytes = sum(worker.peak_memory_bytes for worker in took.workers)
