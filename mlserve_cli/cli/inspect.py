@@ -14,6 +14,7 @@ def inspect(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A model, a finished run, or data.")],
     features: options.Features = None,
     rename: options.Rename = None,
+    input_format: options.InputFormat = None,
     delimiter: options.Delimiter = "",
     encoding: options.Encoding = "utf-8",
     quote: options.Quote = '"',
@@ -37,6 +38,7 @@ def inspect(
         features=tuple(features or ()),
         rename={model: file for file, model in parse.pairs(rename or (), "--rename").items()},
         dialect=Dialect(delimiter=delimiter_named(delimiter), encoding=encoding, quote=quote),
+        input_format=input_format,
     )
     TERMINAL.show_result(inspected_lines(found), inspected_facts(found), on_request=True)
     return 0

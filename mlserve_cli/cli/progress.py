@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from mlserve_cli.cli.terminal import TERMINAL, is_interactive
+from mlserve_cli.cli.terminal import TERMINAL, is_interactive, printable
 from mlserve_cli.scoring import Observer, memory_in_use
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlserve_cli.planning import Estimate, Plan
 
 PLAIN_LINE_S = 10.0
+BAR_WIDTH = 10
+ROOM_FOR_THE_BAR = len("scoring  100 %  ") + BAR_WIDTH + 2  # 2: the ^C that a terminal echoes must not break the line
 MIB = 1 << 20
 
 
@@ -105,11 +107,11 @@ class Bar:
         """What the bar is about."""
         if name == "scoring":
             self._count.since_s = time.monotonic()
-        self._progress.update(self._task, description=name)
+        self._progress.update(self._task, description=name, facts="")
 
     def warn(self, text: str) -> None:
         """Above the bar."""
-        self._progress.console.print(f"warning: {text}", markup=False, highlight=False)
+        self._progress.console.print(f"warning: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
 
     def planned(self, plan: Plan, estimate: Estimate) -> None:  # noqa: ARG002
         """How long the bar is."""
@@ -119,7 +121,7 @@ class Bar:
     def finished(self, record: TaskRecord, *, resumed: bool) -> None:
         """The bar grows."""
         self._count.add(record, resumed=resumed)
-        facts = f"{_amounts(self._count)} · {memory_in_use() // MIB:,} MiB"
+        facts = _facts(self._count, room=self._progress.console.width - ROOM_FOR_THE_BAR)
         self._progress.update(self._task, completed=self._count.done_rows, facts=facts)
 
     def lost(self, detail: str) -> None:
@@ -134,12 +136,21 @@ def _bar() -> Iterator[Progress]:
 
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=BAR_WIDTH),
         TextColumn("{task.percentage:>3.0f} %", markup=False),
         TextColumn("{task.fields[facts]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield progress
+
+
+def _facts(count: Count, *, room: int) -> str:
+    """As much as fits on the line."""
+    memory, left = memory_in_use() // MIB, "" if count.left_s is None else f" {duration(count.left_s)} left"
+    rows = f"{_short(count.done_rows)}/{_short(count.rows)} rows"
+    full = f"{_amounts(count)}, {memory:,} MiB"
+    short = f"{count.done_tasks}/{count.tasks} tasks {rows} {_short(count.rows_per_s)}/s {memory} MiB{left}"
+    return next((text for text in (full, short, f"{rows}{left}") if len(text) <= room), "")
 
 
 def _line(count: Count) -> str:
@@ -152,6 +163,14 @@ def _amounts(count: Count) -> str:
         f"{count.done_tasks}/{count.tasks} tasks, {count.done_rows:,}/{count.rows:,} rows, "
         f"{count.rows_per_s:,.0f} rows/s{left}"
     )
+
+
+def _short(number: float) -> str:
+    """500, 504k, 2.0M, 12.5G."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.{1 if number < 100 * size and letter != 'k' else 0}f}{letter}"
+    return f"{number:.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,8 @@ def run_lines(result: RunResult) -> list[str]:
     manifest = result.manifest
     rows, speed, model = manifest.rows, manifest.throughput, manifest.model
     head = "already complete" if result.already else "scored"
-    files, at_once = count_text(len(manifest.inputs), "file"), max(len(speed.workers), 1)  # workers, or threads
-    took = duration(manifest.run.seconds)
+    files, took = count_text(len(manifest.inputs), "file"), duration(manifest.run.seconds)
+    at_once = max(len(speed.workers), 1)  # workers, or threads
     memory, expected = speed.peak_memory_bytes // MIB, speed.estimated_peak_memory_bytes // MIB
     spent = ", ".join(
         f"{stage} {duration(getattr(speed.stages, f'{stage}_s'))}"
@@ -33,9 +34,11 @@ def run_lines(result: RunResult) -> list[str]:
         f"{head}: {rows.rows_in:,} rows of {files} in {took} ({speed.rows_per_s:,.0f} rows/s)",
         f"  model     {shown(_model_name(manifest))}, {model.precision}, {model.digest[:19]}",
         f"  rows      {rows_text(manifest)}",
-        f"  time      {spent}, {at_once} at a time{_expected(manifest)}",
+        f"  time      {took}, {count_text(at_once, 'task')} at a time{_expected(manifest)}",
+        f"  stages    {spent}",
         f"  memory    {memory:,} MiB at most (estimated {expected:,} MiB)",
         *_faults(manifest),
+        *_set_aside(result),
         f"  output    {shown(str(result.output), limit=400)}",
         f"  verify    mlserve verify {shlex.quote(str(result.output))}",
     ]
@@ -162,6 +165,14 @@ def rows_text(manifest: Manifest) -> str:
     text = f"{rows.rows_in:,} in = {rows.rows_out:,} out + {rows.rows_quarantined:,} in quarantine"
     reasons = ", ".join(f"{shown(reason)} {count:,}" for reason, count in rows.reasons.items())
     return f"{text} ({reasons})" if reasons else text
+
+
+def _set_aside(result: RunResult) -> list[str]:
+    aside = [file.path for file in result.manifest.outputs if file.kind == "quarantine"]
+    if not aside:
+        return []
+    place = result.manifest_path.parent / (aside[0] if len(aside) == 1 else os.path.dirname(aside[0]))
+    return [f"  set aside {shown(str(place), limit=400)} says which rows, and why"]
 
 
 def _faults(manifest: Manifest) -> list[str]:

@@ -117,7 +117,7 @@ class MissingColumn(DataError):
         super().__init__(
             f"column {shown(column)} is missing",
             shown(file, limit=400),
-            nearest(column, present) or "name it with --rename FILE_COL=MODEL_COL if the file calls it otherwise",
+            nearest(column, present) or _hint_of_columns(present),
         )
         self.args = (file, column, present)
 
@@ -319,6 +319,20 @@ def nearest(name: str, present: tuple[str, ...]) -> str:
     folded = {column.strip().casefold(): column for column in present}
     close = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.6)
     return f"did you mean {shown(folded[close[0]])}?" if close else ""
+
+
+def _hint_of_columns(present: tuple[str, ...]) -> str:
+    """What to do about a column that is missing among these."""
+    if len(present) == 1:
+        for delimiter, text in ((";", "';'"), ("\t", "tab"), ("|", "'|'"), (",", ",")):
+            if delimiter in present[0]:
+                return (
+                    f"its header line is one column, {shown(present[0])}: is it separated by {text}? --delimiter {text}"
+                )
+    some = ", ".join(map(shown, present[:8])) + (", …" if len(present) > 8 else "")
+    return (
+        f"name it with --rename FILE_COL=MODEL_COL if the file calls it otherwise; it has {some or 'no column at all'}"
+    )
 
 
 def _hint_of_value(value: str, reason: str) -> str:

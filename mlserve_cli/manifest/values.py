@@ -154,7 +154,7 @@ def read_manifest(path: Path) -> Manifest:
             raise InputMissing(
                 f"there is no {shown(path.name)}",
                 shown(str(path.parent), limit=400),
-                "a run without its manifest does not exist",
+                "name what --output named: a run without its manifest does not exist",
             )
         data = path.read_bytes()
     return decode_sealed(data, Manifest, where=shown(str(path), limit=400))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from mlserve_cli import tables
 from mlserve_cli.contract import Contract, bind
@@ -47,6 +48,7 @@ def inspect(
     features: Sequence[str] = (),
     rename: Mapping[str, str] | None = None,
     dialect: Dialect = tables.Dialect(),
+    input_format: Literal["parquet", "csv"] | None = None,
 ) -> Inspected:
     """What stands at TARGET: a model (file or package), a finished run, or data.
 
@@ -62,8 +64,11 @@ def inspect(
     if path.suffix == ".onnx" or (path / "package.toml").is_file():
         return _model(target, features, rename or {})
     found = tables.find_files((target,), output=None)
-    shards = (tables.look_into(file, index=i, dialect=dialect, input_format=None) for i, file in enumerate(found.files))
-    return InspectedData(tuple(shards), found.skipped)
+    shards = tuple(
+        tables.look_into(file, index=index, dialect=dialect, input_format=input_format)
+        for index, file in enumerate(found.files)
+    )
+    return InspectedData(shards, found.skipped)
 
 
 def _model(target: str, features: Sequence[str], rename: Mapping[str, str]) -> InspectedModel:

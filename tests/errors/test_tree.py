@@ -117,8 +117,13 @@ def test_the_nearest_name_is_found_whatever_its_case_and_spaces() -> None:
 
 @pytest.mark.parametrize("spelling", ["NA", "null", "?", "N/A", "\\N"])
 def test_a_spelling_of_null_names_the_option_for_it(spelling: str) -> None:
-    assert f"--null-value {errors.shown(spelling)}" in EVERY["BadRow"]("f", 1, "c", spelling, "not a number").hint  # type: ignore[call-arg,arg-type]
+    assert f"--null-value {errors.shown(spelling)}" in EVERY["BadRow"]("f", 1, "c", spelling, "not a number").hint  # type: ignore[arg-type]
 
 
 def test_a_null_names_the_option_for_it() -> None:
-    assert "--nulls nan" in EVERY["BadRow"]("f", 1, "c", "", "null").hint  # type: ignore[call-arg,arg-type]
+    assert "--nulls nan" in EVERY["BadRow"]("f", 1, "c", "", "null").hint  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("header", "option"), [("a;b;c", "';'"), ("a\tb", "tab"), ("a|b", "'|'"), ("a,b", ",")])
+def test_a_header_that_is_one_column_names_the_delimiter(header: str, option: str) -> None:
+    assert f"--delimiter {option}" in EVERY["MissingColumn"]("f.csv", "x", (header,)).hint  # type: ignore[arg-type]
