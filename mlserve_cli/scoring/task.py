@@ -91,18 +91,21 @@ class _Work:
 _works: dict[str, _Work] = {}  # of this process, by staging: one entry, for as long as the process works for one run
 
 
-def take_work(staging: str, plan: Plan, predictor: Predictor) -> None:
+def take_work(staging: str, plan: Plan, predictor: Predictor) -> _Work:
     """Make this process ready for jobs of a staging: with a session that has proved itself on the golden rows."""
     check_golden_rows(plan, predictor)
+    work = _Work(plan, plan.id, metadata_of(plan), predictor)
     _works.clear()
-    _works[staging] = _Work(plan, plan.id, metadata_of(plan), predictor)
+    _works[staging] = work
+    return work
 
 
 def _opened(staging: str) -> _Work:
-    if staging not in _works:
+    work = _works.get(staging)  # asked once: another run in a thread beside this one may take the place
+    if work is None:
         plan = load_plan(Path(staging))
-        take_work(staging, plan, open_planned(plan))
-    return _works[staging]
+        work = take_work(staging, plan, open_planned(plan))
+    return work
 
 
 def _score_task(job: Job, work: _Work) -> TaskRecord:

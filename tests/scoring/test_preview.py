@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlserve_cli import Dialect, Manifest, inspect, preview, score
+from mlserve_cli import Dialect, Manifest, inspect, preview, score, verify
 from mlserve_cli.errors import BadRow, InputMissing, InvalidModel, MemoryTooSmall, MlserveError
 from mlserve_cli.manifest import TaskRecord
 from mlserve_cli.planning import Estimate, Plan
@@ -161,6 +162,19 @@ def test_results_are_values_that_compare_and_cannot_change(work: Path) -> None:
     assert again.manifest == result.manifest
     with pytest.raises(AttributeError):
         result.already = True  # type: ignore[misc]
+
+
+def test_runs_beside_each_other_in_one_process_do_not_mix(work: Path) -> None:
+    def go(batch_rows: int) -> dict[str, bytes]:
+        return data_bytes(run(work, output=str(work / f"out{batch_rows}"), batch_rows=batch_rows, workers=None).output)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(go, range(1, 9)))
+    for batch_rows, content in enumerate(found, 1):
+        verify(str(work / f"out{batch_rows}"))
+        assert content == data_bytes(
+            run(work, output=str(work / "alone"), batch_rows=batch_rows, if_exists="overwrite").output
+        )
 
 
 def test_errors_of_a_worker_come_back_as_what_they_are(work: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mlserve_cli import Dialect, verify
+from mlserve_cli import Dialect, replay, verify
 from tests.scoring.runs import SAMPLES, data_bytes, run, scored
 
 MODELS = sorted(path.name for path in (SAMPLES / "models").iterdir())
@@ -61,3 +61,12 @@ def test_two_worker_processes_write_what_one_process_writes(folder: Path) -> Non
     alone, together = of_flights(folder, "late-gbm"), of_flights(folder, "late-gbm", workers=2)
     assert len(together.manifest.throughput.workers) == 2
     assert data_bytes(together.output) == data_bytes(alone.output)
+
+
+def test_the_kernel_for_trees_scores_as_the_training_library_does_and_is_replayed(folder: Path) -> None:
+    result = of_flights(folder, "late-gbm", predictor="trees")
+    assert result.manifest.plan.predictor == "trees"
+    expected = pq.read_table(SAMPLES / "expected" / "late-gbm.parquet")
+    assert distance(scored(result), expected) <= 1e-5
+    verify(str(result.output))
+    assert replay(str(result.output)).identical
