@@ -68,10 +68,10 @@ def at_terminal(*arguments: str, term: str = "xterm") -> Iterator[Session]:
 
 @pytest.fixture
 def slow_work(desk: Desk) -> list[str]:
-    """Some seconds of work in two files."""
+    """A second or two of work in two files."""
     desk.save("slow.onnx", dishonest.slow(steps_per_unit=20_000))
     for name in ("one.csv", "two.csv"):
-        desk.write(f"rows/{name}", "x\n" + "0.2\n" * 400)
+        desk.write(f"rows/{name}", "x\n" + "0.2\n" * 70)
     rows = ["score", "-m", desk.path("slow.onnx"), "-i", desk.path("rows"), "-o", desk.path("out")]
     return [*rows, "--features", "x", "--batch-rows", "1", "--workers", "1"]
 
@@ -82,9 +82,9 @@ def test_a_bar_runs_and_makes_room_for_the_summary(desk: Desk, slow_work: list[s
         code, seen = session.end()
 
     assert code == 0
-    assert re.search(r"scoring ━+.* 1/2 tasks, 400/800 rows", ESCAPE.sub("", seen))
+    assert re.search(r"scoring ━+.* 1/2 tasks 70/140 rows", ESCAPE.sub("", seen))
     assert "MiB" in seen
-    summary = seen[seen.rindex("scored: 800 rows of 2 files") :]
+    summary = seen[seen.rindex("scored: 140 rows of 2 files") :]
     assert "mlserve verify" in summary
     assert '{"status"' not in seen
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h")  # the cursor is there again

@@ -122,21 +122,11 @@ def a_task_that_takes_too_long(desk: Desk) -> Ended:
     return finish(slow_run(desk, "--workers", "1", "--task-timeout", "0.2"))
 
 
-def a_signal(number: signal.Signals) -> Callable[[Desk], Ended]:
-    def send(desk: Desk) -> Ended:
-        process = slow_run(desk, "--workers", "1")
-        wait_for(desk.folder, ".out.mlserve-*/**/*.draft")
-        process.send_signal(number)
-        return finish(process)
-
-    return send
-
-
 def slow_run(desk: Desk, *arguments: str) -> subprocess.Popen[str]:
-    """Two files of a second or two each."""
+    """Two files of a second each."""
     desk.save("slow.onnx", dishonest.slow(steps_per_unit=20_000))
     for name in ("one.csv", "two.csv"):
-        desk.write(f"rows/{name}", "x\n" + "0.2\n" * 150)
+        desk.write(f"rows/{name}", "x\n" + "0.2\n" * 70)
     rows = ("-m", desk.path("slow.onnx"), "-i", desk.path("rows"), "-o", desk.path("out"))
     command = [*MLSERVE, "score", *rows, "--features", "x", "--batch-rows", "1", *arguments]
     pipe = subprocess.PIPE
@@ -191,7 +181,7 @@ REACHED: dict[str, Callable[[Desk], Ended]] = {
     "MemoryTooSmall": lambda desk: desk.score("--memory-limit", "1MiB"),
     "InvalidConfig": lambda desk: desk.score("--config", desk.write("options.toml", "modle = 1")),
 }
-SIGNALS = {129: signal.SIGHUP, 130: signal.SIGINT, 143: signal.SIGTERM}
+SIGNALS = {129, 130, 143}  # of HUP, INT, TERM: tests/cli/test_output.py sends them
 KINDS_ALONE = {"TryLater"}  # a name for its kinds: what may be gone next time
 CODES = {0, 1, 2, 3, 65, 66, 69, 71, 73, 74, 75, 77, 78, *SIGNALS}  # of the contract, but 4, which comes with gates
 
@@ -214,7 +204,7 @@ def test_an_error_is_what_a_command_ends_with(name: str, desk: Desk) -> None:
 
 def test_every_error_and_every_code_is_reached() -> None:
     assert set(REACHED) | KINDS_ALONE == set(EVERY)
-    assert {EVERY[name].exit_code for name in REACHED} | {0, 3} | set(SIGNALS) == CODES
+    assert {EVERY[name].exit_code for name in REACHED} | {0, 3} | SIGNALS == CODES
 
 
 def test_a_complete_run_ends_with_0_and_one_with_rows_set_aside_with_3(desk: Desk) -> None:
@@ -224,14 +214,5 @@ def test_a_complete_run_ends_with_0_and_one_with_rows_set_aside_with_3(desk: Des
     assert desk.score("--on-error", "quarantine", "--max-errors", "1", out="allowed").code == 0
 
 
-@pytest.mark.parametrize("code", SIGNALS)
-def test_a_signal_ends_with_128_and_its_number(code: int, desk: Desk) -> None:
-    ended = a_signal(SIGNALS[code])(desk)
-    assert (ended.code, ended.last["exit_code"], ended.last["status"]) == (code, code, "interrupted")
-
-
-@pytest.mark.parametrize("retries", [0, 2])
-def test_a_task_is_tried_again_as_often_as_it_may(retries: int, desk: Desk) -> None:
-    ended = workers_killed(desk, retries=retries)
-    assert ended.code == 71
-    assert ended.error["what"].startswith(f"the worker died {retries + 1} time")
+def test_a_task_is_tried_again_as_often_as_it_may(desk: Desk) -> None:
+    assert workers_killed(desk, retries=1).error["what"].startswith("the worker died 2 times")

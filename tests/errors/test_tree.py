@@ -6,6 +6,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,9 +35,12 @@ def classes(of: type[MlserveError] = MlserveError) -> Iterator[type[MlserveError
 EVERY = {one.__name__: one for one in classes()}
 
 
+def made(name: str, *facts: Any) -> MlserveError:
+    return EVERY[name](*facts)
+
+
 def example(name: str) -> MlserveError:
-    found: MlserveError = EVERY[name](*EXAMPLES.get(name, ("what", "where", "hint")))  # type: ignore[arg-type]
-    return found
+    return made(name, *EXAMPLES.get(name, ("what", "where", "hint")))
 
 
 def test_the_tree_is_drawn_as_it_is() -> None:
@@ -81,7 +85,7 @@ def test_an_error_comes_through_a_pickle_as_itself(name: str) -> None:
 def test_an_error_always_says_what_to_do(name: str) -> None:
     assert example(name).hint
     if name not in EXAMPLES:
-        assert EVERY[name]("what").hint
+        assert made(name, "what").hint
 
 
 def test_a_signal_is_no_exception_and_pickles() -> None:
@@ -117,13 +121,13 @@ def test_the_nearest_name_is_found_whatever_its_case_and_spaces() -> None:
 
 @pytest.mark.parametrize("spelling", ["NA", "null", "?", "N/A", "\\N"])
 def test_a_spelling_of_null_names_the_option_for_it(spelling: str) -> None:
-    assert f"--null-value {errors.shown(spelling)}" in EVERY["BadRow"]("f", 1, "c", spelling, "not a number").hint  # type: ignore[arg-type]
+    assert f"--null-value {errors.shown(spelling)}" in made("BadRow", "f", 1, "c", spelling, "not a number").hint
 
 
 def test_a_null_names_the_option_for_it() -> None:
-    assert "--nulls nan" in EVERY["BadRow"]("f", 1, "c", "", "null").hint  # type: ignore[arg-type]
+    assert "--nulls nan" in made("BadRow", "f", 1, "c", "", "null").hint
 
 
 @pytest.mark.parametrize(("header", "option"), [("a;b;c", "';'"), ("a\tb", "tab"), ("a|b", "'|'"), ("a,b", ",")])
 def test_a_header_that_is_one_column_names_the_delimiter(header: str, option: str) -> None:
-    assert f"--delimiter {option}" in EVERY["MissingColumn"]("f.csv", "x", (header,)).hint  # type: ignore[arg-type]
+    assert f"--delimiter {option}" in made("MissingColumn", "f.csv", "x", (header,)).hint
