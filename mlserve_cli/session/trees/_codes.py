@@ -134,7 +134,8 @@ def _thresholds(splits: Splits, plain: Ints) -> tuple[Ints, Reals, Ints]:
 
 
 def _before(values: Reals) -> Reals:
-    found: Reals = np.nextafter(values, values.dtype.type(-np.inf))
+    with np.errstate(over="ignore"):  # below the lowest number comes -inf
+        found: Reals = np.nextafter(values, values.dtype.type(-np.inf))
     return found
 
 

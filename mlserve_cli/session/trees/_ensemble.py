@@ -235,7 +235,10 @@ def _read_v5(read: _Attributes) -> Ensemble:
         read, "false", branches=branches, leaves=len(targets), copies_from=branches + len(true_leaf)
     )
     roots = read.ints("tree_roots")
-    if np.any((roots < 0) | (roots >= branches)) or np.any((true[roots] >= branches) & (false[roots] >= branches)):
+    if np.any((roots < 0) | (roots >= branches)):
+        raise Unsupported("a node is named that is not there")
+    both = (true[roots] >= branches) & (false[roots] >= branches)
+    if np.any(both & (read.ints("nodes_truenodeids")[roots] == read.ints("nodes_falsenodeids")[roots])):
         raise Unsupported("a tree is a single leaf")  # which leaf, ONNX Runtime reads in a way of its own
     leaves = np.concatenate([true_leaf, false_leaf])
     return Ensemble(

@@ -17,6 +17,7 @@ from mlserve_cli.session.trees._ensemble import Ensemble, Unsupported, read_ense
 from mlserve_cli.session.trees._finish import check_finish, finish
 from mlserve_cli.session.trees._graph import CutModel, Piece, cut_at_trees
 from mlserve_cli.session.trees._layout import lay_out
+from mlserve_cli.session.trees._sets import with_sets
 
 if TYPE_CHECKING:
     from mlserve_cli.session.trees._kernel import Kernel
@@ -125,7 +126,7 @@ def _read(node: Any, kind: str) -> Ensemble:
     if kind not in FED_AS or (kind not in ("tensor(float)", DOUBLE) and node.op_type != "TreeEnsembleClassifier"):
         raise Unsupported(f"its trees read a {kind}")
     try:
-        ensemble = read_ensemble(node, double=kind == DOUBLE)
+        ensemble = with_sets(read_ensemble(node, double=kind == DOUBLE))
         check_finish(ensemble)
     except (ValueError, IndexError, OverflowError) as error:  # text that is not UTF-8, numbers out of all bounds
         raise Unsupported(f"its trees cannot be read: {error}") from error

@@ -68,7 +68,8 @@ def _boundaries(ensemble: Ensemble, feature: int) -> NDArray[Any]:
     own = ~ensemble.is_leaf & (ensemble.feature == feature)
     members = [ensemble.members[node] for node in np.flatnonzero(own).tolist() if node in ensemble.members]
     found = np.unique(np.concatenate([ensemble.threshold[own], *members]))
-    down, up = (np.nextafter(found, found.dtype.type(end)) for end in (-np.inf, np.inf))
+    with np.errstate(over="ignore"):  # beyond the largest number comes infinity
+        down, up = (np.nextafter(found, found.dtype.type(end)) for end in (-np.inf, np.inf))
     return np.concatenate([down, found, up, np.zeros(1, found.dtype)])
 
 
