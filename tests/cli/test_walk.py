@@ -220,6 +220,7 @@ CASES: dict[str, Case] = {
     "--task-timeout": Case(
         ("--task-timeout", "0.2"), rows="X\n3\n", model=dishonest.slow(steps_per_unit=100_000), both=("--features", "X")
     ),
+    "--predictor": Case(("--predictor", "onnxruntime"), model=models.forest(3), both=("--features", "a,b,c")),
     "--limit": Case(("--limit", "1")),
     "--dry-run": Case(("--dry-run",)),
     "--config": Case(("--config", "options.toml"), before=lambda desk: desk.write("options.toml", "limit = 2")),
@@ -255,11 +256,6 @@ def test_what_has_no_effect_would_be_seen(desk: Desk, monkeypatch: pytest.Monkey
     given = _outcome(replace(desk, folder=desk.folder / "given"), Case(()), "--max-retries", "7")
 
     assert given == _outcome(replace(desk, folder=desk.folder / "without"), Case(()))
-
-
-def test_an_unknown_predictor_is_refused(desk: Desk) -> None:
-    assert desk.score("--predictor", "onnxruntime").code == 0
-    assert desk.score("--predictor", "abacus", out="other").code == 2
 
 
 def _outcome(desk: Desk, case: Case, *arguments: str) -> dict[str, object]:
