@@ -22,10 +22,13 @@ ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 def run_process(app: typer.Typer) -> int:
     """Run the command that this process was started for."""
-    _prepare_process()
-    if f"_{NAME.upper()}_COMPLETE" in os.environ:  # a shell asks what could stand next
-        app(prog_name=NAME)
-    code = run(app, sys.argv[1:])
+    try:
+        _prepare_process()
+        if f"_{NAME.upper()}_COMPLETE" in os.environ:  # a shell asks what could stand next
+            app(prog_name=NAME)
+        code = run(app, sys.argv[1:])
+    except Interrupted as ended:  # before the command began, or while its end was being told
+        code = TERMINAL.show_interrupted(ended)
     _fall_silent()
     return code
 

@@ -152,6 +152,8 @@ def open_run(
         if not isinstance(error, RESUMABLE):
             staging.discard()
         raise
+    finally:
+        staging.sweep()  # the drafts of workers that were killed: their space is wanted back
 
 
 def run_tasks(run: OpenRun, *, predictor: Predictor, observer: Observer) -> None:

@@ -47,15 +47,16 @@ def test_killed_workers_lose_no_row(work: Work, undisturbed: dict[str, bytes], s
 
 
 def test_a_lost_worker_is_counted_in_the_manifest(work: Work) -> None:
-    process = start(work.score())
-    assert wait_until(lambda: work.records > 0, process)
-    os.kill(children(process)[0], signal.SIGKILL)
+    process = start(work.score("--max-retries", "50"))
+    for records in range(1, 4):  # one that had just published its record is no loss: so more than one
+        assert wait_until(lambda least=records: work.records >= least, process)
+        os.kill(children(process)[0], signal.SIGKILL)
 
     code, _, error = finish(process)
 
     assert code == 0, error
     manifest = msgspec.json.decode((work.out / "manifest.json").read_bytes())
-    assert manifest["run"]["lost_workers"] == 1
+    assert 1 <= manifest["run"]["lost_workers"] <= 3
     assert_whole(work)
 
 
