@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -89,7 +88,7 @@ class Plain:
         if self._silent or time.monotonic() - self._said_s < PLAIN_LINE_S:
             return
         self._said_s = time.monotonic()
-        print(_line(self._count), file=sys.stderr, flush=True)
+        TERMINAL.note(_line(self._count))
 
     def lost(self, detail: str) -> None:
         """A fault that was survived."""
@@ -111,7 +110,8 @@ class Bar:
 
     def warn(self, text: str) -> None:
         """Above the bar."""
-        self._progress.console.print(f"warning: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
+        with suppress(OSError):
+            self._progress.console.print(f"warning: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
 
     def planned(self, plan: Plan, estimate: Estimate) -> None:  # noqa: ARG002
         """How long the bar is."""
@@ -140,8 +140,13 @@ def _bar() -> Iterator[Progress]:
         TextColumn("{task.percentage:>3.0f} %", markup=False),
         TextColumn("{task.fields[facts]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress.start()
+    try:
         yield progress
+    finally:
+        with suppress(OSError):  # the terminal may have gone, which is not what the run is about
+            progress.stop()
 
 
 def _facts(count: Count, *, room: int) -> str:

@@ -90,6 +90,10 @@ class Terminal:
         if not self.quiet:
             _print(2, f"warning: {printable(text)}")
 
+    def note(self, text: str) -> None:
+        """A line about how things go."""
+        _print(2, printable(text))
+
     def flush(self) -> None:
         """Nothing is held back; a reader that has gone does not matter any more."""
         for stream in (sys.stdout, sys.stderr):

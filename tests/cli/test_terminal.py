@@ -41,16 +41,22 @@ class Session:
                     break
         return self.seen
 
+    def close(self) -> None:
+        """Shut the window."""
+        if self.terminal >= 0:
+            os.close(self.terminal)
+        self.terminal = -1
+
     def end(self) -> tuple[int, str]:
         """The exit code and all that was printed."""
         return self.process.wait(timeout=20), self.read_until(lambda _: False)
 
 
 @contextmanager
-def at_terminal(*arguments: str, term: str = "xterm") -> Iterator[Session]:
+def at_terminal(*arguments: str, term: str = "xterm", ignores_hangup: bool = False) -> Iterator[Session]:
     terminal, other = pty.openpty()
     process = subprocess.Popen(
-        [*MLSERVE, *arguments],
+        [*(["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"] if ignores_hangup else []), *MLSERVE, *arguments],
         stdin=other,
         stdout=other,
         stderr=other,
@@ -58,12 +64,13 @@ def at_terminal(*arguments: str, term: str = "xterm") -> Iterator[Session]:
         env=environment(TERM=term, COLUMNS="80"),
     )
     os.close(other)
+    session = Session(process, terminal)
     try:
-        yield Session(process, terminal)
+        yield session
     finally:
         process.kill()
         process.wait()
-        os.close(terminal)
+        session.close()
 
 
 @pytest.fixture
@@ -116,3 +123,13 @@ def test_ctrl_c_ends_it_in_order_and_resume_goes_on(desk: Desk, slow_work: list[
     assert seen.count("\x1b[?25l") == seen.count("\x1b[?25h")
     again = desk.run(*slow_work, "--resume")
     assert (again.code, again.last["resumed_tasks"]) == (0, 1)
+
+
+def test_a_terminal_that_goes_away_does_not_take_the_run_with_it(desk: Desk, slow_work: list[str]) -> None:
+    with at_terminal(*slow_work, ignores_hangup=True) as session:
+        session.read_until(lambda seen: "scoring" in seen)
+        session.close()
+        code = session.process.wait(timeout=20)
+
+    assert code == 0
+    assert desk.run("verify", desk.path("out")).code == 0
