@@ -40,8 +40,9 @@ class TreeNode:
         """The name of the tensor that it reads."""
         return str(self.node.input[0])
 
-    def run(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """The node's outputs by name."""
+    def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        """The node's outputs by name; see Predictor."""
+        rows = tensors[self.fed]
         if rows.ndim != 2 or rows.shape[1] <= self.ensemble.highest_feature:
             wanted = self.ensemble.highest_feature + 1
             raise RowsFailed(len(rows), f"the trees read {wanted} features, and are given {list(rows.shape[1:])}")
@@ -76,7 +77,7 @@ class TreesPredictor:
         if self._before is not None:
             known |= self._before.predict(_those(known, self._before.inputs))
         for node in self.nodes:
-            known |= node.run(known[node.fed])
+            known |= node.predict(known)
         if self._after is not None:
             known |= self._after.predict(_those(known, self._after.inputs))
         return {name: known[name] for name in self._outputs}
