@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import FrameType
 
 import typer
@@ -18,6 +19,7 @@ NAME = "mlserve"
 # Typer carries its own click; this is the base of what both raise for a command line that cannot be parsed.
 ClickException: type[Exception] = typer.BadParameter.mro()[2]
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+SAME_WISH_S = 3  # Airflow's SIGKILL follows its SIGTERM after five
 
 
 def run_process(app: typer.Typer) -> int:
@@ -40,9 +42,11 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
         return _run_command(app, list(arguments))
     except Interrupted as ended:
         return TERMINAL.show_interrupted(ended)
-    except MlserveError as error:
-        return _show(error)
-    except Exception as error:  # noqa: BLE001  a bug: it must have an exit code and a message too
+    except Exception as error:  # noqa: BLE001  a bug too must have an exit code and a message
+        if _came.number:  # a library made an error of its own of the interrupt, as imports of C modules do
+            return TERMINAL.show_interrupted(Interrupted(_came.number))
+        if isinstance(error, MlserveError):
+            return _show(error)
         return _show(MlserveError(f"{type(error).__name__}: {error}"), trace=traceback.format_exc())
 
 
@@ -100,6 +104,16 @@ def _prepare_process() -> None:
             signal.signal(number, _end)
 
 
+@dataclass(slots=True)
+class _Came:
+    """The signal that ends this process, 0 while none has come."""
+
+    number: int = 0
+
+
+_came = _Came()
+
+
 def _open_if_closed(descriptor: int) -> None:
     """Under `>&-` the first file that the run opens would be standard output, and get what libraries print."""
     try:
@@ -109,14 +123,27 @@ def _open_if_closed(descriptor: int) -> None:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    """The first signal ends the run; what comes while it is being ended is part of the same wish."""
-    for other in ENDING:
-        signal.signal(other, signal.SIG_IGN)
-    raise Interrupted(number)
+    """The first signal ends the run; what comes while it is being ended is part of the same wish.
+
+    Later it is a new one: a library may have swallowed the first.
+    """
+    _heed(signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda *_: _heed(_end))
+    signal.alarm(SAME_WISH_S)
+    _came.number = _came.number or number
+    raise Interrupted(_came.number)
+
+
+def _heed(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in ENDING:
+        signal.signal(number, handler)
 
 
 def _fall_silent() -> None:
     """The last line is the result (Airflow takes it as XCom): no library's farewell may follow it."""
+    signal.alarm(0)
+    if _came.number:
+        _heed(signal.SIG_IGN)  # the interpreter's own end takes our handlers away
     TERMINAL.flush()
     null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
