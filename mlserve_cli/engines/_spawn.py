@@ -94,7 +94,8 @@ def spawn(
     show_stderr: bool,
 ) -> None:
     """Start a process and add it to `workers`. A new interpreter rather than a fork: pyarrow's and ONNX Runtime's
-    threads do not survive one. No start of joblib or of a resource tracker either: 60 ms for two instead of 500."""
+    threads do not survive one. No start of joblib or of a resource tracker either: two workers with all
+    their libraries are there after 0.28 s, with loky after 0.65 s."""
     if not sys.executable:
         raise Unavailable("worker processes cannot be started", "Python does not know its own executable", "")
     ours, theirs = socket.socketpair()

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from mlserve_cli.contract import Contract, Input, Value, sha256_of
-from mlserve_cli.tables import Dialect, Shard
+from mlserve_cli.tables import Dialect, Shard, os_path
 
 PLAN_FORMAT = 1
 
@@ -46,7 +46,12 @@ class PlannedModel(Value, frozen=True):
     @property
     def model_path(self) -> str:
         """Where the ONNX file lay."""
-        return os.path.join(self.path, self.file) if self.file else self.path
+        return os_path(os.path.join(self.path, self.file) if self.file else self.path)
+
+    @property
+    def folder(self) -> str:
+        """Where the package lay."""
+        return os_path(self.path)
 
 
 class PlannedOutput(Value, frozen=True):

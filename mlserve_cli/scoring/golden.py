@@ -98,4 +98,4 @@ def _like(expected: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 
 def _path(golden: PlannedGolden, model: PlannedModel) -> str:
-    return os.path.join(model.path, golden.file)
+    return os.path.join(model.folder, golden.file)

@@ -58,7 +58,7 @@ def replay(run: str, *, workers: int | None = None, observer: Observer = SILENT)
 
 
 def _same_model(plan: Plan) -> ResolvedModel:
-    model = resolve(plan.model.path)
+    model = resolve(plan.model.folder)
     if model.package.digest != plan.model.digest:
         raise InvalidModel(
             f"the model is another one now: {model.package.digest}, the run was made by {plan.model.digest}",
@@ -71,7 +71,7 @@ def _same_model(plan: Plan) -> ResolvedModel:
 def _score_again(
     plan: Plan, model: ResolvedModel, staging: storage.Staging, *, workers: int | None, observer: Observer
 ) -> list[TaskRecord]:
-    request = ScoreRequest(model=plan.model.path, inputs=(), output="", workers=workers)
+    request = ScoreRequest(model=plan.model.folder, inputs=(), output="", workers=workers)
     layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
     observer.planned(plan, layout.estimate)
     observer.stage("scoring")

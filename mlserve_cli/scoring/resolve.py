@@ -9,6 +9,7 @@ from mlserve_cli.errors import InvalidModel, shown
 from mlserve_cli.planning import PlannedGolden, PlannedModel
 from mlserve_cli.registry import Package, open_package
 from mlserve_cli.session import read_facts
+from mlserve_cli.tables import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,10 @@ class ResolvedModel:
     def planned(self, contract: Contract) -> PlannedModel:
         """What the plan says of it, where its outputs are written as `contract` says."""
         return PlannedModel(
-            name=self.package.name,
+            name=text_of(self.package.name),
             version=self.package.version,
-            path=self.package.path,
-            file=self.package.file,
+            path=text_of(self.package.path),
+            file=text_of(self.package.file),
             digest=self.package.digest,
             sha256=self.facts.sha256,
             family=self.facts.family,
