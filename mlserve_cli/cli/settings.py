@@ -6,6 +6,7 @@ Values are converted here and not by Typer, which imports pydantic for it: 150 m
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mlserve_cli.manifest import Setting
 
 PREFIX = "MLSERVE_"
+# What Kubernetes and Docker set in every container beside a service that is called mlserve.
+OF_A_SERVICE = re.compile(r"MLSERVE_(SERVICE_(HOST|PORT)|PORT(_|$))")
 Source = Literal["command line", "environment", "file", "default"]
 Converter = Callable[[str], Any]  # raises ValueError with what is wrong with the text
 Parameter: TypeAlias = Any  # Typer does not export its click's classes
@@ -109,7 +112,7 @@ def _refuse_unknown_variables(context: typer.Context) -> None:
     options = {option_of(parameter) for command in commands for parameter in command.params if _is_option(parameter)}
     known = sorted(map(variable, options))
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and not OF_A_SERVICE.match(name):
             close = nearest(name.removeprefix(PREFIX), tuple(one.removeprefix(PREFIX) for one in known))
             hint = close.replace("mean ", f"mean {PREFIX}") or "each long option has one: MLSERVE_LIMIT for --limit"
             raise InvalidConfig(f"unknown environment variable {shown(name)}", "the environment", hint)

@@ -107,6 +107,15 @@ def test_every_command_minds_unknown_variables_but_help_always_works(
         assert desk.run(command[0], "--help").code == 0
 
 
+def test_a_cluster_s_variables_for_a_service_of_our_name_are_not_ours(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLSERVE_SERVICE_HOST", "10.0.0.7")
+    monkeypatch.setenv("MLSERVE_PORT", "tcp://10.0.0.7:80")
+
+    assert desk.score().code == 0
+
+
 def test_an_empty_variable_says_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLSERVE_LIMIT", "")
     assert desk.score().code == 0
