@@ -18,6 +18,7 @@ from nox.project import dependency_groups, load_toml
 
 ROOT = Path(__file__).parent
 CHECKS = ROOT / ".nox" / "checks"
+LOWEST = ROOT / ".nox" / "lowest"
 AIRFLOW = ROOT / ".nox" / "airflow"
 DOCS = ROOT / "docs"
 
@@ -49,6 +50,16 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The quick tests. Arguments after -- go to pytest: nox -s tests -- -k csv"""
     pytest(session, "not faults and not airflow")
+
+
+@nox.session(default=False)
+def lowest(session: nox.Session) -> None:
+    """The quick tests on the lowest versions that pyproject.toml allows; for when a bound changes."""
+    bounds = load_toml("pyproject.toml")["project"]["dependencies"]
+    lower = [bound.split(",")[0].replace(">=", "==") for bound in bounds]
+    groups = dependency_groups(load_toml("pyproject.toml"), "dev")
+    bin_folder = environment(session, LOWEST, "--editable", ".", *lower, *groups, constraints=None)
+    pytest(session, "not faults and not airflow", where=bin_folder)
 
 
 @nox.session
@@ -88,10 +99,10 @@ def readme(session: nox.Session) -> None:
             session.run(".venv/bin/mlserve", "verify", "scores")
 
 
-def pytest(session: nox.Session, marked: str, **env: str) -> None:
-    checks = checks_installed(session)
-    path = f"{checks}{os.pathsep}{os.environ['PATH']}"
-    session.run(f"{checks}/python", "-m", "pytest", "-m", marked, *session.posargs, env={"PATH": path, **env})
+def pytest(session: nox.Session, marked: str, *, where: Path | None = None, **env: str) -> None:
+    bin_folder = where or checks_installed(session)
+    path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
+    session.run(f"{bin_folder}/python", "-m", "pytest", "-m", marked, *session.posargs, env={"PATH": path, **env})
 
 
 def checks_installed(session: nox.Session) -> Path:
@@ -99,16 +110,17 @@ def checks_installed(session: nox.Session) -> Path:
     return environment(session, CHECKS, "--editable", ".", *groups, constraints="constraints.txt")
 
 
-def environment(session: nox.Session, folder: Path, *requirements: str, constraints: str) -> Path:
+def environment(session: nox.Session, folder: Path, *requirements: str, constraints: str | None) -> Path:
     """The bin folder of an environment with these requirements, made anew only when they changed."""
+    constrained = ("--constraint", constraints) if constraints else ()
     wanted = hashlib.sha256(repr(requirements).encode())
-    for file in ("pyproject.toml", constraints):
+    for file in ("pyproject.toml", *constrained[1:]):
         wanted.update((ROOT / file).read_bytes())
     stamp = folder / "installed"
     if not stamp.exists() or stamp.read_text() != wanted.hexdigest():
         shutil.rmtree(folder, ignore_errors=True)
         session.run(sys.executable, "-m", "venv", f"{folder}")
-        session.run(f"{folder}/bin/pip", "install", "--quiet", "--constraint", constraints, *requirements)
+        session.run(f"{folder}/bin/pip", "install", "--quiet", *constrained, *requirements)
         stamp.write_text(wanted.hexdigest())
     return folder / "bin"
 
