@@ -21,6 +21,7 @@ PLAIN_LINE_S = 10.0
 BAR_WIDTH = 10
 ROOM_FOR_THE_BAR = len("scoring  100 %  ") + BAR_WIDTH + 2  # 2: the ^C that a terminal echoes must not break the line
 MIB = 1 << 20
+MEMORY_S = 0.5
 
 
 @contextmanager
@@ -45,6 +46,15 @@ class Count:
     done_rows: int = 0
     found_rows: int = 0
     since_s: float = field(default_factory=time.monotonic)
+    _looked_s: float = 0.0
+    _memory_bytes: int = 0
+
+    @property
+    def memory_mib(self) -> int:
+        """Of all processes, at most half a second old: to look costs the driver milliseconds, and tasks may be tiny."""
+        if time.monotonic() - self._looked_s > MEMORY_S:
+            self._looked_s, self._memory_bytes = time.monotonic(), memory_in_use()
+        return self._memory_bytes // MIB
 
     def add(self, record: TaskRecord, *, resumed: bool) -> None:
         """One more task."""
@@ -151,7 +161,7 @@ def _bar() -> Iterator[Progress]:
 
 def _facts(count: Count, *, room: int) -> str:
     """As much as fits on the line."""
-    memory, left = memory_in_use() // MIB, "" if count.left_s is None else f" {duration(count.left_s)} left"
+    memory, left = count.memory_mib, "" if count.left_s is None else f" {duration(count.left_s)} left"
     rows = f"{_short(count.done_rows)}/{_short(count.rows)} rows"
     full = f"{_amounts(count)}, {memory:,} MiB"
     short = f"{count.done_tasks}/{count.tasks} tasks {rows} {_short(count.rows_per_s)}/s {memory} MiB{left}"
@@ -159,7 +169,7 @@ def _facts(count: Count, *, room: int) -> str:
 
 
 def _line(count: Count) -> str:
-    return f"scoring: {_amounts(count)}, {memory_in_use() // MIB:,} MiB"
+    return f"scoring: {_amounts(count)}, {count.memory_mib:,} MiB"
 
 
 def _amounts(count: Count) -> str:

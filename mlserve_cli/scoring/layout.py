@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlserve_cli import engines
 from mlserve_cli.errors import MemoryTooSmall
 from mlserve_cli.planning import COMPILER_BYTES, Estimate, Need, Plan, bytes_per_text, fit_lanes, row_bytes
 from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
@@ -60,6 +61,13 @@ def _fitted(plan: Plan, request: ScoreRequest, *, model_bytes: int, in_process: 
     )
     spare = wanted // lanes if in_process and request.workers is None else 1
     return Layout(estimate.lanes, in_process, request.threads_per_worker or spare, estimate.chunk_rows, estimate)
+
+
+def engine_for(layout: Layout, *, max_retries: int, task_timeout_s: float | None = None) -> engines.Engine:
+    """What carries out the jobs of a plan that is laid out so."""
+    if layout.in_process:
+        return engines.InProcess(layout.lanes)
+    return engines.Processes(layout.lanes, max_retries=max_retries, task_timeout_s=task_timeout_s)
 
 
 def need_of(plan: Plan, *, model_bytes: int) -> Need:

@@ -14,10 +14,10 @@ from mlserve_cli.planning import Plan
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import environment
 from mlserve_cli.scoring.distance import distances
-from mlserve_cli.scoring.layout import lay_out
+from mlserve_cli.scoring.layout import engine_for, lay_out
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
-from mlserve_cli.scoring.task import Job, TaskFailure, run_job
+from mlserve_cli.scoring.task import Job, TaskFailure, jobs_of, run_job
 from mlserve_cli.scoring.verify_run import check_files, manifest_path_of
 
 # What two machines' float32 arithmetic may differ by, where the libraries or the processor are not the same.
@@ -75,20 +75,16 @@ def _score_again(
     layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
     observer.planned(plan, layout.estimate)
     observer.stage("scoring")
-    jobs = [
-        Job(str(staging.root), task.id, task.rows, layout.chunk_rows, layout.threads_per_worker) for task in plan.tasks
-    ]
-    engine = engines.InProcess(layout.lanes) if layout.in_process else engines.Processes(layout.lanes)
+    jobs = jobs_of(plan.tasks, staging=staging, layout=layout)
     records: dict[int, TaskRecord] = {}
-    with engine:
+    with engine_for(layout, max_retries=request.max_retries) as engine:
         for event in engine.run(jobs, run_job, standing=_nothing_stands):
             match event:
                 case engines.Finished(result=TaskRecord() as record):
                     records[record.task] = record
                     observer.finished(record, resumed=False)
                 case engines.Finished(result=TaskFailure() as failure):
-                    failure.error.add_note(failure.trace)
-                    raise failure.error
+                    raise failure.noted()
                 case engines.Died(detail=detail, given_up=True):
                     raise RunMismatch(f"a task that was scored then kills its worker now: {detail}")
                 case _:

@@ -30,12 +30,12 @@ from mlserve_cli.planning import Plan, Task, difference
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import Facts, account
 from mlserve_cli.scoring.estimate import expected_seconds
-from mlserve_cli.scoring.layout import Layout, lay_out
+from mlserve_cli.scoring.layout import Layout, engine_for, lay_out
 from mlserve_cli.scoring.machine import MemoryWatch, watched_memory
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.scoring.reuse import reusable_records
-from mlserve_cli.scoring.task import Job, TaskFailure, describe, load_plan, run_job, take_work
+from mlserve_cli.scoring.task import Job, TaskFailure, describe, jobs_of, load_plan, run_job, take_work
 from mlserve_cli.scoring.verify_run import check_files
 from mlserve_cli.session import Predictor
 
@@ -162,13 +162,11 @@ def run_tasks(run: OpenRun, *, predictor: Predictor, observer: Observer) -> None
     Raises the first task's error, WorkersDied (71), or TooManyBadRows (65) as soon as there are too many.
     """
     observer.stage("scoring")
-    jobs = [
-        Job(str(run.staging.root), task.id, task.rows, run.layout.chunk_rows, run.layout.threads_per_worker)
-        for task in run.left
-    ]
+    jobs = jobs_of(run.left, staging=run.staging, layout=run.layout)
     allowed = run.request.allowed_errors(run.plan.rows)
+    workers = engine_for(run.layout, max_retries=run.request.max_retries, task_timeout_s=run.request.task_timeout)
     _check_errors(run, allowed)
-    with watched_memory() as run.memory, _engine(run) as engine:
+    with watched_memory() as run.memory, workers as engine:
         engine.start()
         if run.layout.in_process:
             take_work(str(run.staging.root), run.plan, predictor)
@@ -280,14 +278,6 @@ def _reuse_parts(run: OpenRun, *, observer: Observer) -> None:
         observer.finished(record, resumed=True)
 
 
-def _engine(run: OpenRun) -> engines.Engine:
-    if run.layout.in_process:
-        return engines.InProcess(run.layout.lanes)
-    return engines.Processes(
-        run.layout.lanes, max_retries=run.request.max_retries, task_timeout_s=run.request.task_timeout
-    )
-
-
 def standing_record(staging: storage.Staging, job: Job) -> TaskRecord | None:
     """What a worker that died had finished of its job: the record says, and nothing else."""
     path = staging.record(job.task)
@@ -303,8 +293,7 @@ def _take_event(run: OpenRun, event: Event, *, observer: Observer) -> None:
             run.records[record.task] = record
             observer.finished(record, resumed=False)
         case engines.Finished(result=TaskFailure() as failure):
-            failure.error.add_note(failure.trace)
-            raise failure.error
+            raise failure.noted()
         case engines.Died(job=job, deaths=deaths, detail=detail, given_up=given_up):
             run.lost_workers += 1
             task = run.plan.tasks[job.task]
@@ -318,8 +307,10 @@ def _take_event(run: OpenRun, event: Event, *, observer: Observer) -> None:
 
 
 def _check_errors(run: OpenRun, allowed: int | None) -> None:
+    if allowed is None:
+        return
     bad = sum(record.rows_quarantined for record in run.records.values())
-    if allowed is not None and bad > allowed:
+    if bad > allowed:
         raise TooManyBadRows(bad, allowed, run.plan.rows, _first_reason(run))
 
 

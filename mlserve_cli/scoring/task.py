@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quarantine_table, reasons_of
 from mlserve_cli.scoring.batches import Clock, score_batches
 from mlserve_cli.scoring.golden import check_golden_rows
+from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import process_peak_bytes
 from mlserve_cli.scoring.predictors import open_planned
 from mlserve_cli.scoring.rows import carried_columns, columns_of, convert_chunk, metadata_of, output_rows, output_schema
@@ -38,7 +39,6 @@ class Job:
 
     staging: str
     task: int
-    rows: int
     chunk_rows: int
     threads: int
 
@@ -51,6 +51,11 @@ class TaskFailure:
     error: MlserveError
     trace: str
 
+    def noted(self) -> MlserveError:
+        """The error with the worker's trace as a note, to be raised in the driver."""
+        self.error.add_note(self.trace)
+        return self.error
+
 
 @dataclass(slots=True)
 class _Tally:
@@ -60,6 +65,12 @@ class _Tally:
     coerced: dict[str, int] = field(default_factory=dict)
     set_aside: list[pa.Table] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
+
+
+def jobs_of(tasks: Iterable[Task], *, staging: storage.Staging, layout: Layout) -> list[Job]:
+    """What the tasks are to a worker, in the order given."""
+    root = str(staging.root)
+    return [Job(root, task.id, layout.chunk_rows, layout.threads_per_worker) for task in tasks]
 
 
 def run_job(job: Job) -> TaskRecord | TaskFailure:
@@ -115,7 +126,6 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
     rows_out, part = _publish_once(
         staging.data / f"{task.stem}{plan.part_suffix}", lambda file: _write_part(file, job, work, task, tally)
     )
-    tables.check_unchanged(plan.inputs[task.shard])
     set_aside = pa.concat_tables(tally.set_aside) if tally.set_aside else empty_table(QUARANTINE_SCHEMA)
     stages, latencies = tally.clock.result
     record = TaskRecord(

@@ -27,9 +27,9 @@ def read_chunks(
     into, before and after, and must give as many rows as it had then.
     """
     positions, hive = _positions(shard, columns)
+    check_unchanged(shard)
     if start_row >= stop_row:
         return
-    check_unchanged(shard)
     wanted = sorted(set(positions)) or [0]  # a table without a column would forget how many rows it has
     if shard.format == "parquet":
         pieces = read_parquet(shard, columns=wanted, start_row=start_row, stop_row=stop_row, batch_rows=chunk_rows)

@@ -180,12 +180,6 @@ class Function:
         self.builder.branch(head)
         self.builder.position_at_end(after)
 
-    @contextmanager
-    def when(self, condition: Number) -> Iterator[None]:
-        """Only where the truth value holds."""
-        with self.builder.if_then(condition.raw):
-            yield
-
     def end(self) -> None:
         """Return."""
         self.builder.ret_void()
