@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -113,7 +114,8 @@ def workers_killed(desk: Desk, *, retries: int = 0) -> Ended:
             pid = int(draft.name.split(".")[-2].partition("-")[0])
             if pid not in killed:
                 killed.add(pid)
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # the driver has given up and ended it, and its draft not yet
+                    os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)
     return finish(process)
 
