@@ -55,7 +55,7 @@ def reference() -> Iterator[str]:
 def commands_of(command: Any, *, prefix: str) -> Iterator[tuple[str, Any]]:
     """Every command that can be run, groups walked through, each with its full name."""
     for name, child in sorted(getattr(command, "commands", {}).items()):
-        if getattr(child, "commands", None):
+        if hasattr(child, "commands"):
             yield from commands_of(child, prefix=f"{prefix} {name}")
         elif not child.hidden:
             yield f"{prefix} {name}", child

@@ -8,6 +8,7 @@ import typer
 
 from mlserve_cli.cli import inspect, score, verify
 from mlserve_cli.cli.command import Command, Group
+from mlserve_cli.cli.model import model_app
 
 HELP = """Score Parquet and CSV files with ONNX models, and prove what was scored.
 
@@ -22,10 +23,11 @@ Exit codes:
   0    complete                  73   the output exists or cannot be made
   1    a bug in mlserve          74   disk full, or a read or write failed
   2    usage                     75   in use or just changed: try again
-  3    some rows in quarantine   77   permission refused
-  65   bad data                  78   the model or a setting is invalid
-  66   no such input             129, 130, 143: ended by HUP, INT, TERM
-  69   no worker can be started
+  3    some rows in quarantine   77   permission or trust refused
+  4    a gate said no            78   the model or a setting is invalid
+  65   bad data                  129, 130, 143: ended by HUP, INT, TERM
+  66   no such input
+  69   no worker can be started, or a library is not installed
   71   workers died, or took too long
 """
 
@@ -43,6 +45,7 @@ app.command("score", cls=Command, short_help="Score every row of the inputs, as 
 app.command("verify", cls=Command, short_help="Prove a finished run.")(verify.verify)
 app.command("replay", cls=Command, short_help="Score a run again and compare.")(verify.replay)
 app.command("inspect", cls=Command, short_help="Show a model, a run, or data.")(inspect.inspect)
+app.add_typer(model_app, name="model", short_help="Package, register, convert, promote, sign models.")
 
 
 def _show_version(value: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -107,9 +107,15 @@ def option_of(parameter: Parameter) -> str:
     return longest
 
 
+def commands_of(group: Any) -> Iterator[Any]:
+    """Every command in a group and in the groups inside it."""
+    for command in group.commands.values():
+        yield from commands_of(command) if hasattr(command, "commands") else (command,)
+
+
 def _refuse_unknown_variables(context: typer.Context) -> None:
-    commands = getattr(context.find_root().command, "commands", {}).values()
-    options = {option_of(parameter) for command in commands for parameter in command.params if _is_option(parameter)}
+    every = commands_of(context.find_root().command)
+    options = {option_of(parameter) for command in every for parameter in command.params if _is_option(parameter)}
     known = sorted(map(variable, options))
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known and not OF_A_SERVICE.match(name):

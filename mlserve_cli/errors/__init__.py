@@ -2,6 +2,7 @@
 
 MlserveError                   1   a bug in mlserve, or nothing more precise
 ├── UsageError                 2   the command line asks for what cannot be
+├── GateFailed                 4   finished, and a gate said no
 ├── DataError                 65   the data does not fit the contract
 │   ├── CorruptFile                a file cannot be read as what it is
 │   ├── MissingColumn              a shard lacks a column that the model needs
@@ -12,7 +13,9 @@ MlserveError                   1   a bug in mlserve, or nothing more precise
 │   ├── UnsafeInput                a link loop, a device, a name clash among inputs
 │   └── RunMismatch                a finished run does not verify
 ├── InputMissing              66   an input does not exist or matches nothing
+│   └── UnknownModel               the registry has no such name, version or alias
 ├── Unavailable               69   an engine or store cannot be reached
+│   └── ExtraMissing               a library that the command needs is not installed
 ├── WorkersDied               71   a task killed its workers again and again
 │   └── TaskTimeout                a task ran longer than --task-timeout
 ├── OutputError               73   the output cannot be created
@@ -23,8 +26,10 @@ MlserveError                   1   a bug in mlserve, or nothing more precise
 │   ├── OutputBusy                 another run holds this output
 │   └── InputChanged               an input changed while it was read
 ├── Forbidden                 77   permission refused
+│   └── Untrusted                  the trust policy does not let this model run
 ├── InvalidModel              78   the model or its package cannot be run
-│   └── MemoryTooSmall             nothing fits into the memory limit
+│   ├── MemoryTooSmall             nothing fits into the memory limit
+│   └── InvalidRegistry            the registry is damaged, or its past was rewritten
 └── InvalidConfig             78   a configuration or manifest is not valid
 
 Interrupted (129, 130, 143) is a BaseException beside the tree: nothing but the edge may catch it.
@@ -41,13 +46,16 @@ __all__ = [
     "CorruptFile",
     "DataError",
     "DuplicateColumn",
+    "ExtraMissing",
     "Forbidden",
+    "GateFailed",
     "IOFailed",
     "InputChanged",
     "InputMissing",
     "Interrupted",
     "InvalidConfig",
     "InvalidModel",
+    "InvalidRegistry",
     "MemoryTooSmall",
     "MissingColumn",
     "MlserveError",
@@ -61,7 +69,9 @@ __all__ = [
     "TryLater",
     "TypeMismatch",
     "Unavailable",
+    "UnknownModel",
     "UnsafeInput",
+    "Untrusted",
     "UsageError",
     "WorkersDied",
     "nearest",
@@ -95,6 +105,13 @@ class UsageError(MlserveError):
 
     exit_code = 2
     usual_hint = "mlserve --help shows what there is"
+
+
+class GateFailed(MlserveError):
+    """The work is finished, and what came out of it is not good enough: nothing is registered or promoted."""
+
+    exit_code = 4
+    usual_hint = "look at the figures; a gate's limits are options"
 
 
 class DataError(MlserveError):
@@ -190,11 +207,25 @@ class InputMissing(MlserveError):
     usual_hint = "check the path"
 
 
+class UnknownModel(InputMissing):
+    """The registry has no such name, version or alias."""
+
+    usual_hint = "mlserve model list shows what there is"
+
+
 class Unavailable(MlserveError):
     """An engine or a store cannot be reached."""
 
     exit_code = 69
     usual_hint = "run it again, or with --workers 1"
+
+
+class ExtraMissing(Unavailable):
+    """A library that only this command needs is not installed."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed", "", f"pip install 'mlserve-cli[{extra}]'")
+        self.args = (library, extra)
 
 
 class WorkersDied(MlserveError):
@@ -271,6 +302,12 @@ class Forbidden(MlserveError):
     usual_hint = "check the owner and the permissions of the file and its folders"
 
 
+class Untrusted(Forbidden):
+    """The trust policy does not let this model run: unsigned, signed by another, or not what was signed."""
+
+    usual_hint = "mlserve model trust shows which keys may sign what"
+
+
 class InvalidModel(MlserveError):
     """The model or its package cannot be run, or is not what it says."""
 
@@ -282,6 +319,12 @@ class MemoryTooSmall(InvalidModel):
     """Not even one worker with one batch fits into the memory limit."""
 
     usual_hint = "raise --memory-limit, or lower --batch-rows"
+
+
+class InvalidRegistry(InvalidModel):
+    """The registry is damaged, or its past was rewritten."""
+
+    usual_hint = "restore the registry's folder from a copy, and find out who wrote to it"
 
 
 class InvalidConfig(MlserveError):

@@ -8,8 +8,9 @@ import pytest
 
 from mlserve_cli import __version__
 from tests.cli.desk import Desk
+from tests.cli.test_walk import COMMANDS as COMMANDS_WE_HAVE
 
-COMMANDS = ["", "score", "verify", "replay", "inspect"]
+COMMANDS = ["", *sorted(COMMANDS_WE_HAVE)]
 HEAVY = ("numpy", "pyarrow", "onnxruntime", "polars", "pandas", "pydantic", "rich", "msgspec", "joblib", "google")
 
 

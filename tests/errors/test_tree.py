@@ -21,6 +21,7 @@ EXAMPLES: dict[str, tuple[object, ...]] = {  # of classes that are made of facts
     "TooManyBadRows": (12, 10, 1000, "null in flights.csv"),
     "WorkersDied": ("flights.csv", 0, 100, 3, "killed by SIGKILL"),
     "TaskTimeout": ("flights.csv", 0, 100, 2.5),
+    "ExtraMissing": ("lightgbm", "lightgbm"),
     "InputChanged": ("flights.csv", "its footer is another"),
 }
 

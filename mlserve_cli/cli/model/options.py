@@ -1,0 +1,29 @@
+"""Options that several commands of `mlserve model` share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mlserve_cli.cli.command import option
+
+PLACE, PAST = "Where it goes", "For the history"
+
+Registry = Annotated[
+    str | None,
+    option(
+        "--registry",
+        panel=PLACE,
+        metavar="DIR",
+        help="The registry's folder. Default: mlserve/registry in the user's data folder.",
+    ),
+]
+Name = Annotated[
+    str | None,
+    option("--name", panel=PLACE, metavar="NAME", help="Register the result as the next version of NAME."),
+]
+Package = Annotated[
+    str | None,
+    option("--output", "-o", panel=PLACE, metavar="DIR", help="Write the result as a package folder."),
+]
+Why = Annotated[str, option("--why", panel=PAST, metavar="TEXT", help="Why it is done.")]
+By = Annotated[str | None, option("--by", panel=PAST, metavar="WHO", help="Who does it. Default: the login name.")]
