@@ -40,12 +40,12 @@ def train(training: pl.DataFrame) -> tuple[onnx.ModelProto, Score]:
 
 def _to_onnx(booster: lightgbm.Booster) -> onnx.ModelProto:
     inputs = [("X", FloatTensorType([None, len(FEATURES)]))]
-    rounded = _with_float32_thresholds(booster)
+    rounded = with_float32_thresholds(booster)
     exported: onnx.ModelProto = convert_lightgbm(rounded, NAME, inputs, target_opset=15, zipmap=True)
     return exported
 
 
-def _with_float32_thresholds(booster: lightgbm.Booster) -> lightgbm.Booster:
+def with_float32_thresholds(booster: lightgbm.Booster) -> lightgbm.Booster:
     """The same trees for float32 data, with thresholds that survive the export.
 
     ONNX holds thresholds as float32, and the converter rounds them to nearest: a value between the two goes to the
