@@ -244,6 +244,19 @@ Reuse = Annotated[
         metavar="RUN",
     ),
 ]
+Deduplicate = Annotated[
+    Literal["auto", "on", "off"],
+    option(
+        "--deduplicate",
+        choices=(
+            "auto",
+            "on",
+            "off",
+        ),
+        panel=MACHINE,
+        help="Rows with the same features are scored once: where it pays, always, or never; the plan records it.",
+    ),
+]
 Workers = Annotated[
     int,
     option(

@@ -53,6 +53,7 @@ def score(
     max_retries: options.MaxRetries = 2,
     task_timeout: options.TaskTimeout = None,
     predictor: options.Predictor = "auto",
+    deduplicate: options.Deduplicate = "auto",
     limit: options.Limit = None,
     dry_run: options.DryRun = False,
     config: options.Config = None,  # noqa: ARG001  its callback has read it
@@ -111,6 +112,7 @@ def score(
         max_retries=max_retries,
         task_timeout=task_timeout,
         predictor=predictor,
+        deduplicate=deduplicate,
         reuse=reuse,
         limit=limit,
         settings=settings_of(context),

@@ -36,6 +36,7 @@ def run_lines(result: RunResult) -> list[str]:
         f"  rows      {rows_text(manifest)}",
         f"  time      {took}, {count_text(at_once, 'task')} at a time{_expected(manifest)}",
         f"  stages    {spent}",
+        *_repeats(manifest),
         f"  memory    {memory:,} MiB at most (estimated {expected:,} MiB)",
         *_faults(manifest),
         *_set_aside(result),
@@ -62,6 +63,7 @@ def run_facts(result: RunResult) -> Facts:
         "resumed_tasks": manifest.run.resumed_tasks,
         "reused_tasks": manifest.run.reused_tasks,
         "lost_workers": manifest.run.lost_workers,
+        "distinct_rows": manifest.deduplication.distinct_rows,
         "seconds": manifest.run.seconds,
         "rows_per_s": manifest.throughput.rows_per_s,
         "peak_memory_bytes": manifest.throughput.peak_memory_bytes,
@@ -165,6 +167,14 @@ def rows_text(manifest: Manifest) -> str:
     text = f"{rows.rows_in:,} in = {rows.rows_out:,} out + {rows.rows_quarantined:,} in quarantine"
     reasons = ", ".join(f"{shown(reason)} {count:,}" for reason, count in rows.reasons.items())
     return f"{text} ({reasons})" if reasons else text
+
+
+def _repeats(manifest: Manifest) -> list[str]:
+    found = manifest.deduplication
+    if not (found.window_rows and found.distinct_rows):
+        return []
+    fewer = found.rows / found.distinct_rows
+    return [f"  repeats   scored once: {found.distinct_rows:,} distinct rows, {fewer:,.1f} times fewer than were read"]
 
 
 def _set_aside(result: RunResult) -> list[str]:

@@ -11,6 +11,7 @@ from mlserve_cli.manifest.records import (
 )
 from mlserve_cli.manifest.values import (
     MANIFEST_FORMAT,
+    Deduplication,
     Environment,
     InputAccount,
     Manifest,
@@ -28,6 +29,7 @@ from mlserve_cli.manifest.values import (
 __all__ = [
     "MANIFEST_FORMAT",
     "RECORD_FORMAT",
+    "Deduplication",
     "Environment",
     "InputAccount",
     "Latencies",

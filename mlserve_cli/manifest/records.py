@@ -60,7 +60,10 @@ class Sealed(Value, frozen=True):
 
 
 class TaskRecord(Sealed, frozen=True):
-    """That a task is complete, and all that the manifest will say of it. Its existence is the completion (law 5)."""
+    """That a task is complete, and all that the manifest will say of it. Its existence is the completion (law 5).
+
+    `distinct_rows` went through the model: all good ones, or one of those that have the same features.
+    """
 
     known_format = RECORD_FORMAT
     plan_id: str
@@ -79,6 +82,7 @@ class TaskRecord(Sealed, frozen=True):
     seconds: float
     peak_memory_bytes: int
     reused: bool = False
+    distinct_rows: int = 0
     digest: str = ""
 
 

@@ -89,6 +89,18 @@ class Rows(Value, frozen=True):
     coerced: dict[str, int]
 
 
+class Deduplication(Value, frozen=True):
+    """Rows with the same features, scored once among `window_rows` rows (0: each by itself, and `reason` says why).
+
+    Of `rows` rows that this run read, `distinct_rows` went through the model; reused parts count as neither.
+    """
+
+    window_rows: int
+    rows: int
+    distinct_rows: int
+    reason: str
+
+
 class WorkerAccount(Value, frozen=True):
     """One worker process: tasks done, the share of the run's time in which it was busy, peak resident memory."""
 
@@ -137,6 +149,7 @@ class Manifest(Sealed, frozen=True):
     inputs: tuple[InputAccount, ...]
     outputs: tuple[OutputFile, ...]
     rows: Rows
+    deduplication: Deduplication
     throughput: Throughput
     environment: Environment
     plan: Plan

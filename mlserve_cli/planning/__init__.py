@@ -1,6 +1,7 @@
 """The plan: which rows of which shard make which task, in batches of how many rows. Pure: no file is read here."""
 
 from mlserve_cli.planning.plan import PLAN_FORMAT, Plan, PlannedGolden, PlannedModel, PlannedOutput, Task, difference
+from mlserve_cli.planning.repeats import LEAST_GAIN, LEAST_INFERENCE_S, RowCosts, row_costs, window_rows_for
 from mlserve_cli.planning.sizing import (
     COMPILER_BYTES,
     Estimate,
@@ -14,6 +15,8 @@ from mlserve_cli.planning.split import split
 
 __all__ = [
     "COMPILER_BYTES",
+    "LEAST_GAIN",
+    "LEAST_INFERENCE_S",
     "PLAN_FORMAT",
     "Estimate",
     "Need",
@@ -21,11 +24,14 @@ __all__ = [
     "PlannedGolden",
     "PlannedModel",
     "PlannedOutput",
+    "RowCosts",
     "Task",
     "batch_rows_for",
     "bytes_per_text",
     "difference",
     "fit_lanes",
     "row_bytes",
+    "row_costs",
     "split",
+    "window_rows_for",
 ]

@@ -90,7 +90,11 @@ class Task(Value, frozen=True):
 
 
 class Plan(Value, frozen=True):
-    """Everything on which the bytes of a run's output depend, and where its inputs lay."""
+    """Everything on which the bytes of a run's output depend, and where its inputs lay.
+
+    Among `deduplicate_rows` rows, a whole number of batches, those with the same features are scored once; 0 where
+    each is scored by itself.
+    """
 
     format: int
     model: PlannedModel
@@ -103,6 +107,8 @@ class Plan(Value, frozen=True):
     on_error: Literal["fail", "quarantine"]
     output: PlannedOutput
     predictor_reason: str = ""
+    deduplicate_rows: int = 0
+    deduplicate_reason: str = ""
 
     @property
     def id(self) -> str:
@@ -121,6 +127,11 @@ class Plan(Value, frozen=True):
         return sum(task.rows for task in self.tasks)
 
     @property
+    def unit_rows(self) -> int:
+        """What is scored together: a chunk holds a whole number of it."""
+        return self.deduplicate_rows or self.batch_rows
+
+    @property
     def part_suffix(self) -> str:
         """The ending of each part's name."""
         return f".{self.output.format}"
@@ -136,7 +147,7 @@ def _identity(plan: Plan) -> dict[str, object]:
 
     A model's name goes with its place: a bare file has no other. A package's is in its digest.
     """
-    named = (name for name in plan.__struct_fields__ if name != "predictor_reason")
+    named = (name for name in plan.__struct_fields__ if not name.endswith("_reason"))
     return {
         **{name: msgspec.to_builtins(getattr(plan, name)) for name in named},
         "model": _without(plan.model, ("path", "name")),

@@ -18,6 +18,7 @@ from mlserve_cli._version import __version__
 from mlserve_cli.errors import MlserveError
 from mlserve_cli.manifest import (
     MANIFEST_FORMAT,
+    Deduplication,
     Environment,
     InputAccount,
     Latencies,
@@ -76,6 +77,7 @@ def account(facts: Facts, *, files: Sequence[OutputFile] | None) -> Manifest:
         inputs=_inputs(facts.plan, records),
         outputs=tuple(_parts(records) if files is None else files),
         rows=rows,
+        deduplication=_deduplication(facts.plan, records),
         throughput=_throughput(facts, records),
         environment=environment(threads=facts.layout.threads_per_worker),
         plan=facts.plan,
@@ -184,6 +186,17 @@ def _rows(records: Sequence[TaskRecord]) -> Rows:
         rows_quarantined=sum(record.rows_quarantined for record in records),
         reasons=dict(sorted(reasons.items())),
         coerced=dict(sorted(coerced.items())),
+    )
+
+
+def _deduplication(plan: Plan, records: Sequence[TaskRecord]) -> Deduplication:
+    """Rows that went through the model, beside all that were read; parts of an earlier run were not looked at."""
+    mine = [record for record in records if not record.reused]
+    return Deduplication(
+        window_rows=plan.deduplicate_rows,
+        rows=sum(record.rows_in for record in mine),
+        distinct_rows=sum(record.distinct_rows for record in mine),
+        reason=plan.deduplicate_reason,
     )
 
 

@@ -6,7 +6,8 @@ import time
 
 from mlserve_cli import tables
 from mlserve_cli.planning import Plan, Task
-from mlserve_cli.scoring.batches import Clock, score_batches
+from mlserve_cli.scoring.batches import Clock
+from mlserve_cli.scoring.distinct import score_rows
 from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.rows import columns_of, convert_chunk
@@ -38,7 +39,7 @@ def _seconds_per_row(plan: Plan, layout: Layout, predictor: Predictor) -> float:
     task = next((task for task in plan.tasks if task.rows), None)
     if task is None:
         return 0.0
-    rows = min(SAMPLE_BATCHES * plan.batch_rows, layout.chunk_rows, task.rows)
+    rows = min(max(SAMPLE_BATCHES * plan.batch_rows, plan.deduplicate_rows), layout.chunk_rows, task.rows)
     return min(_sample_s(plan, task, rows, predictor) for _ in range(SAMPLES)) / rows
 
 
@@ -55,11 +56,5 @@ def _sample_s(plan: Plan, task: Task, rows: int, predictor: Predictor) -> float:
     )
     for chunk in chunks:
         converted = convert_chunk(chunk, plan, shard=shard)
-        score_batches(
-            converted,
-            contract=plan.contract,
-            predictor=predictor,
-            batch_rows=plan.batch_rows,
-            clock=Clock(),
-        )
+        score_rows(converted, plan=plan, predictor=predictor, clock=Clock())
     return time.thread_time() - began_s

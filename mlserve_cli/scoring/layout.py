@@ -55,7 +55,7 @@ def _fitted(plan: Plan, request: ScoreRequest, *, model_bytes: int, in_process: 
     estimate = fit_lanes(
         need_of(plan, model_bytes=model_bytes),
         wanted=lanes,
-        batch_rows=plan.batch_rows,
+        batch_rows=plan.unit_rows,
         limit_bytes=min(limits, default=None),
         in_process=in_process,
     )

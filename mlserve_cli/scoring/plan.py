@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
+
 from mlserve_cli import features, tables
 from mlserve_cli.contract import Contract, bind
 from mlserve_cli.errors import InvalidModel, MissingColumn, UsageError, shown
@@ -18,6 +20,7 @@ from mlserve_cli.planning import (
 from mlserve_cli.scoring.carried import common_schema, encode_schema
 from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.predictors import choose_predictor
+from mlserve_cli.scoring.repeats import choose_window
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import Predictor, check_supported, open_predictor, settle
@@ -77,6 +80,8 @@ def make_plan(
             carried_schema=encode_schema(common_schema(shards, carried)),
         ),
     )
+    window = choose_window(plan, request, facts=model.facts, predictor=chosen.predictor)
+    plan = msgspec.structs.replace(plan, deduplicate_rows=window.rows, deduplicate_reason=window.reason)
     return plan, chosen.predictor
 
 

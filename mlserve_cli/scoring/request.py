@@ -53,6 +53,7 @@ class ScoreRequest:
     max_retries: int = 2
     task_timeout: float | None = None
     predictor: Literal["auto", "onnxruntime", "trees"] = "auto"
+    deduplicate: Literal["auto", "on", "off"] = "auto"
     reuse: str | None = None
     limit: int | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)

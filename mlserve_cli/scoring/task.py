@@ -21,7 +21,8 @@ from mlserve_cli.errors import IOFailed, MlserveError, shown
 from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord, encode_sealed
 from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quarantine_table, reasons_of
-from mlserve_cli.scoring.batches import Clock, score_batches
+from mlserve_cli.scoring.batches import Clock
+from mlserve_cli.scoring.distinct import score_rows
 from mlserve_cli.scoring.golden import check_golden_rows
 from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import process_peak_bytes
@@ -62,6 +63,7 @@ class _Tally:
     """What adds up while a task's rows pass."""
 
     rows_in: int = 0
+    distinct_rows: int = 0
     coerced: dict[str, int] = field(default_factory=dict)
     set_aside: list[pa.Table] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
@@ -145,6 +147,7 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
         started_at_s=started_at_s,
         seconds=time.perf_counter() - started,
         peak_memory_bytes=process_peak_bytes(),
+        distinct_rows=tally.distinct_rows,
     )
     storage.publish(staging.record(task.id), lambda file: file.write(encode_sealed(record)))
     return record
@@ -193,14 +196,14 @@ def _scored(job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolEx
             converted = convert_chunk(chunk, plan, shard=shard)
         for column, count in converted.coerced.items():
             tally.coerced[column] = tally.coerced.get(column, 0) + count
-        scored = score_batches(
+        scored, distinct_rows = score_rows(
             converted,
-            contract=plan.contract,
+            plan=plan,
             predictor=work.predictor,
-            batch_rows=plan.batch_rows,
             clock=tally.clock,
             mapper=pool.map if pool else map,
         )
+        tally.distinct_rows += distinct_rows
         if len(scored.faults):
             if plan.on_error == "fail":
                 raise first_bad_row(scored.faults, file=shard.name, start_row=chunk.start_row)

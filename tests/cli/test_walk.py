@@ -44,7 +44,7 @@ CONTRACT = (
     "--model --input --output --features --rename --schema-mode --nulls --nan-scores --id-column --passthrough "
     "--threshold --labels --delimiter --encoding --quote --null-value --header --max-field-bytes --input-format "
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
-    "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --reuse --limit "
+    "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --deduplicate --reuse --limit "
     "--dry-run --config --json --quiet --verbose --progress"
 )
 
@@ -136,6 +136,7 @@ ALL_AT_ONCE: dict[str, tuple[str, object]] = {  # as a variable has it, as TOML 
     "--max-retries": ("1", 1),
     "--task-timeout": ("20.5", 20.5),
     "--predictor": ("onnxruntime", "onnxruntime"),
+    "--deduplicate": ("on", "on"),
     "--limit": ("1", 1),
     "--json": ("yes", True),
     "--quiet": ("on", True),
@@ -239,6 +240,7 @@ CASES: dict[str, Case] = {
         ("--task-timeout", "0.2"), rows="X\n3\n", model=dishonest.slow(steps_per_unit=100_000), both=("--features", "X")
     ),
     "--predictor": Case(("--predictor", "onnxruntime"), model=models.forest(3), both=("--features", "a,b,c")),
+    "--deduplicate": Case(("--deduplicate", "on")),
     "--limit": Case(("--limit", "1")),
     "--dry-run": Case(("--dry-run",)),
     "--config": Case(("--config", "options.toml"), before=lambda desk: desk.write("options.toml", "limit = 2")),

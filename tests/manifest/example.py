@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlserve_cli.contract import Contract, Input, Output, TensorSpec
 from mlserve_cli.manifest import (
     MANIFEST_FORMAT,
+    Deduplication,
     Environment,
     InputAccount,
     Manifest,
@@ -114,6 +115,7 @@ MANIFEST = Manifest(
         OutputFile("quarantine/part-00000-00000.parquet", "quarantine", 0, 1, 800, "34" * 32),
     ),
     rows=Rows(3, 2, 1, {"not a number": 1}, {"wind": 2}),
+    deduplication=Deduplication(0, 3, 2, "the rows are few"),
     throughput=Throughput(
         rows_per_s=2.0,
         stages=Stages(0.25, 0.125, 0.5, 0.0625),

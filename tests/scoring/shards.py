@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 from onnx import ModelProto, helper, numpy_helper
 
-from tests.models import FLOAT, INT64, quantized, tensor
+from tests.models import FLOAT, INT64, mlp, quantized, tensor
 
 COLUMNS = ("a", "b", "c", "d")
 FEATURES = ("a,b,c,d",)
@@ -58,7 +58,16 @@ class Shard:
 @cache
 def moody() -> ModelProto:
     """A dynamically quantised network, whose score of a row depends on its batch, and which fails where d is over 3."""
-    model = quantized("dynamic")
+    return _failing(quantized("dynamic"))
+
+
+@cache
+def steady() -> ModelProto:
+    """A network whose score of a row depends on that row alone, and which fails where d is over 3."""
+    return _failing(mlp())
+
+
+def _failing(model: ModelProto) -> ModelProto:
     graph = model.graph
     for place, value in (("column", np.array([3], np.int64)), ("zeros", np.zeros(4, np.float32))):
         graph.initializer.append(numpy_helper.from_array(value, place))

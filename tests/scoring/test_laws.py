@@ -180,9 +180,9 @@ def test_a_run_that_died_anywhere_and_is_taken_up_again_writes_the_same_bytes(
 
 
 def least_memory(manifest: Manifest) -> int:
-    """The limit under which a chunk is one batch."""
+    """The limit under which a chunk is one batch, or one window of them."""
     need = need_of(manifest.plan, model_bytes=manifest.model.size_bytes)
-    least = need.bytes_for(lanes=1, chunk_rows=manifest.plan.batch_rows, in_process=True)
+    least = need.bytes_for(lanes=1, chunk_rows=manifest.plan.unit_rows, in_process=True)
     return math.ceil(least * SPARE) + 2
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from mlserve_cli import features
 from mlserve_cli.contract import Contract, ModelFacts, TensorSpec, bind
+from mlserve_cli.scoring.batches import Clock
+from mlserve_cli.scoring.distinct import score_rows
 from mlserve_cli.session import Predictor, check_supported, open_predictor, read_facts, settle
 from mlserve_cli.session._runtime import ort
 from tests import models
+from tests.planning.plans import plan_of
 
 ROWS, BATCH = 83, 32
 Columns = dict[str, pa.Array]
@@ -51,6 +55,27 @@ def test_a_row_alone_scores_as_in_its_batch(name: str, tmp_path: Path) -> None:
     alone = predictor.predict(features.batch_tensors(converted, 3, 4))
     for tensor, values in together.items():
         _assert_close(alone[tensor], values[3:4])
+
+
+@pytest.mark.parametrize("name", sorted(set(models.HONEST) - {"dynamic int8"}))
+def test_rows_scored_once_have_the_scores_that_each_has_by_itself(name: str, tmp_path: Path) -> None:
+    path = str(models.save(models.HONEST[name](), tmp_path / "model.onnx"))
+    facts = read_facts(path)
+    columns = {column: values for spec in facts.inputs for column, values in _columns_for(spec).items()}
+    contract, predictor = _opened(path, facts, columns)
+    few = np.random.default_rng(0).integers(0, 30, ROWS)
+    converted = features.convert(pa.table(columns).take(pa.array(few)), contract)
+    batch_rows = facts.fixed_batch or BATCH
+    plan = msgspec.structs.replace(plan_of(), contract=contract, batch_rows=batch_rows)
+    once = msgspec.structs.replace(plan, deduplicate_rows=2 * batch_rows)
+
+    scored, distinct_rows = score_rows(converted, plan=once, predictor=predictor, clock=Clock())
+    plain, rows = score_rows(converted, plan=plan, predictor=predictor, clock=Clock())
+
+    for tensor, values in plain.outputs.items():
+        assert scored.outputs[tensor].tolist() == values.tolist()
+    assert scored.kept.tolist() == list(range(ROWS))
+    assert distinct_rows < rows == ROWS or batch_rows == 1
 
 
 def _opened(path: str, facts: ModelFacts, columns: Columns) -> tuple[Contract, Predictor]:
