@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mlserve_cli._version import __version__
 
 if TYPE_CHECKING:
+    from mlserve_cli.benchmark import BenchResult, bench
     from mlserve_cli.manifest import Manifest
     from mlserve_cli.scoring import (
         Preview,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mlserve_cli.tables import Dialect
 
 __all__ = [
+    "BenchResult",
     "Dialect",
     "Manifest",
     "Preview",
@@ -31,13 +33,14 @@ __all__ = [
     "ScoreRequest",
     "Verified",
     "__version__",
+    "bench",
     "inspect",
     "preview",
     "replay",
     "score",
     "verify",
 ]
-_HOMES = {"Dialect": "tables", "Manifest": "manifest"}
+_HOMES = {"BenchResult": "benchmark", "bench": "benchmark", "Dialect": "tables", "Manifest": "manifest"}
 
 
 def __getattr__(name: str) -> object:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlserve_cli.cli import inspect, score, verify
+from mlserve_cli.cli import bench, inspect, score, verify
 from mlserve_cli.cli.command import Command, Group
 from mlserve_cli.cli.model import model_app
 
@@ -45,6 +45,7 @@ app.command("score", cls=Command, short_help="Score every row of the inputs, as 
 app.command("verify", cls=Command, short_help="Prove a finished run.")(verify.verify)
 app.command("replay", cls=Command, short_help="Score a run again and compare.")(verify.replay)
 app.command("inspect", cls=Command, short_help="Show a model, a run, or data.")(inspect.inspect)
+app.command("bench", cls=Command, short_help="Measure it beside a script and the machine's limit.")(bench.bench)
 app.add_typer(model_app, name="model", short_help="Package, register, convert, promote, sign models.")
 
 

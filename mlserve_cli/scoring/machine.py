@@ -57,7 +57,16 @@ def process_peak_bytes() -> int:
 
 def memory_in_use() -> int:
     """Bytes of this process and its descendants now, as proportional set size."""
-    return sum(_proportional_bytes(pid) for pid in [os.getpid(), *_descendants(os.getpid())])
+    return sum(_memory(pid)[0] for pid in [os.getpid(), *_descendants(os.getpid())])
+
+
+def tree_memory_bytes(pid: int) -> int:
+    """Bytes of a process of another kind and its descendants now.
+
+    As proportional set size, but never less than one of them holds: what it shares with this process is all its own.
+    """
+    tree = [_memory(each) for each in (pid, *_descendants(pid))]
+    return max(sum(proportional for proportional, _ in tree), *(resident for _, resident in tree))
 
 
 @dataclass(slots=True)
@@ -106,11 +115,11 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _proportional_bytes(pid: int) -> int:
-    for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _memory(pid: int) -> tuple[int, int]:
+    """Proportional and resident set size, in bytes."""
+    lines = (line.split() for line in _text(Path(f"/proc/{pid}/smaps_rollup")).splitlines())
+    sizes = {words[0]: int(words[1]) * 1024 for words in lines if words[0] in ("Pss:", "Rss:")}
+    return sizes.get("Pss:", 0), sizes.get("Rss:", 0)
 
 
 def _quota_cores() -> float | None:

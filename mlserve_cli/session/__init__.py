@@ -4,6 +4,7 @@ from mlserve_cli.session._facts import read_facts
 from mlserve_cli.session._predictor import OnnxPredictor, Predictor, Tensors, open_predictor, settle
 from mlserve_cli.session._runtime import RowsFailed, runtime_version
 from mlserve_cli.session._support import check_supported
+from mlserve_cli.session._zipmap import cut_zipmaps
 from mlserve_cli.session.trees import TreesPredictor, Unsupported, open_trees, prove_equal
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "TreesPredictor",
     "Unsupported",
     "check_supported",
+    "cut_zipmaps",
     "open_predictor",
     "open_trees",
     "prove_equal",
