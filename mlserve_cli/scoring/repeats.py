@@ -5,7 +5,6 @@ Decided before the plan is frozen, by the rows and the model alone and never by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -47,7 +46,7 @@ def choose_window(plan: Plan, request: ScoreRequest, *, facts: ModelFacts, predi
     """
     if request.deduplicate == "off":
         return Window(0, "it was asked for")
-    window = Window(_window_rows(plan), "it was asked for")
+    window = Window(window_rows_of(plan), "it was asked for")
     if request.deduplicate == "auto":
         try:
             window = _promised(plan, facts, predictor, rows=window.rows)
@@ -68,7 +67,8 @@ def choose_window(plan: Plan, request: ScoreRequest, *, facts: ModelFacts, predi
     return window
 
 
-def _window_rows(plan: Plan) -> int:
+def window_rows_of(plan: Plan) -> int:
+    """The window that a plan with these batches would have."""
     used = {*map(plan.contract.file_column, plan.contract.columns), *plan.output.carried}
     columns = [column for shard in plan.inputs[:1] for column in shard.columns if column.name in used]
     size = row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs[:1])
@@ -102,13 +102,13 @@ def _sampled(plan: Plan) -> tuple[Task, ...]:
 
 
 def _distinct_share(plan: Plan, task: Task, *, rows: int) -> float:
-    chunk = next(_first_rows(plan, task, rows=rows))
+    chunk = first_rows(plan, task, rows=rows)
     good = np.flatnonzero(~chunk.bad)
     return len(find_distinct(columns_by_name(chunk), good).first) / len(good) if len(good) else 1.0
 
 
-def _first_rows(plan: Plan, task: Task, *, rows: int) -> Iterator[features.Features]:
-    """The first rows of a task, converted, as one chunk."""
+def first_rows(plan: Plan, task: Task, *, rows: int) -> features.Features:
+    """The first rows of a task that has some, converted, as one chunk."""
     shard = plan.inputs[task.shard]
     chunks = tables.read_chunks(
         shard,
@@ -118,8 +118,8 @@ def _first_rows(plan: Plan, task: Task, *, rows: int) -> Iterator[features.Featu
         chunk_rows=rows,
         dialect=plan.dialect,
     )
-    for chunk in chunks:
-        yield convert_chunk(chunk, plan, shard=shard)
+    (chunk,) = chunks
+    return convert_chunk(chunk, plan, shard=shard)
 
 
 def _prove(plan: Plan, facts: ModelFacts, predictor: Predictor) -> None:
@@ -130,7 +130,7 @@ def _prove(plan: Plan, facts: ModelFacts, predictor: Predictor) -> None:
     if task is None:
         return
     rows = min(max(PROOF_ROWS, 2 * plan.batch_rows), plan.deduplicate_rows)
-    chunk = next(_first_rows(plan, task, rows=rows))
+    chunk = first_rows(plan, task, rows=rows)
     plain = _scored(chunk, plan, predictor, batch_rows=plan.batch_rows)
     _compare(score_rows(chunk, plan=plan, predictor=predictor, clock=Clock())[0], plain)
     few = rows_at(chunk, plain.kept[: plan.batch_rows])
