@@ -30,6 +30,7 @@ VALUES = {
     "max_retries": "--max-retries",
     "task_timeout": "--task-timeout",
     "predictor": "--predictor",
+    "deduplicate": "--deduplicate",
     "limit": "--limit",
 }
 DIALECT = {

@@ -84,7 +84,7 @@ def _script(bout: Bout) -> Contender:
 
     sizes = fixed_batch(bout.plan) or SIZES
     found, trouble = _quickest(sizes, lambda size: command(size, SIZES_ROWS), output)
-    about = "polars and onnxruntime with their defaults, one file after the other"
+    about = "polars and onnxruntime with their defaults, file by file"
     return Contender("script", "peer", about, command(found), output, found, "onnxruntime", trouble)
 
 

@@ -35,8 +35,7 @@ class Ended:
         """Why it failed, in one line; "" where it did not."""
         if self.code == 0:
             return ""
-        last = (self.errors.strip().splitlines() or [""])[-1]
-        return f"it ended with {self.code}: {self.said.get('error', {}).get('what') or last}"
+        return f"it ended with {self.code}: {self.said.get('error', {}).get('what') or _exception_in(self.errors)}"
 
 
 def run_process(command: Sequence[str], *, watched: bool = False) -> Ended:
@@ -78,6 +77,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _exception_in(errors: str) -> str:
+    """The line of a traceback that names the exception, whose message may go on below; else the last line."""
+    lines = errors.strip().splitlines() or [""]
+    frames = [place for place, line in enumerate(lines) if line.startswith("  File ")]
+    below = [line for line in lines[frames[-1] :] if not line.startswith(" ")] if frames else []
+    return below[0] if below else lines[-1]
 
 
 def _text(file: IO[bytes]) -> str:

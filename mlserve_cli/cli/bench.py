@@ -76,6 +76,7 @@ def bench(
     batch_rows: options.BatchRows = "auto",  # type: ignore[assignment]  # the default is converted too
     memory_limit: options.MemoryLimit = None,
     predictor: options.Predictor = "auto",
+    deduplicate: options.Deduplicate = "auto",
     limit: options.Limit = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -86,7 +87,7 @@ def bench(
 
     \b
         mlserve bench -m champion.onnx -i day=2026-11-23/
-        mlserve bench -m champion.onnx -m small.onnx -i rows/ --id-column id --rounds 9
+        mlserve bench -m champion.onnx -m small.onnx -i rows/ --rounds 9
 
     Each runs as a process of its own, in turns; medians are compared. Of --model there may be several. Nothing is
     left behind but what --results and --picture name.
@@ -124,6 +125,7 @@ def bench(
             batch_rows=batch_rows or None,
             memory_limit=memory_limit,
             predictor=predictor,
+            deduplicate=deduplicate,
             limit=limit,
         )
         for model in models

@@ -40,8 +40,9 @@ def _legend(found: BenchResult) -> list[str]:
     about = {one.name: one.about for model in found.models for one in model.contenders}
     return [
         *(f"  {name:<{NAME_WIDTH}}{text}" for name, text in about.items()),
-        f"  {'inner':<{NAME_WIDTH}}seconds without start-up, as each says itself; MiB: peak of all its processes",
-        f"  {'batch':<{NAME_WIDTH}}the plan's for mlserve; for the others the best of some that were tried",
+        f"  {'inner':<{NAME_WIDTH}}seconds without start-up, as each says of itself",
+        f"  {'MiB':<{NAME_WIDTH}}the most memory that all of its processes had together",
+        f"  {'batch':<{NAME_WIDTH}}the plan's for mlserve, for the others the best of some tried",
     ]
 
 
