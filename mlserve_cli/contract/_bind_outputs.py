@@ -35,7 +35,7 @@ def _declared_output(facts: ModelFacts, one: DeclaredOutput) -> Output:
             "",
             nearest(one.tensor, names) or f"the model's outputs: {', '.join(map(shown, names))}",
         )
-    plain, classes = _plain(facts, spec), facts.classes.get(spec.name, ())
+    plain, classes = _plain(facts, spec), _classes(facts, spec, one)
     width = plain.width
     if not one.columns or (len(one.columns) > 1 and width is not None and width != len(one.columns)):
         raise InvalidModel(
@@ -44,6 +44,20 @@ def _declared_output(facts: ModelFacts, one: DeclaredOutput) -> Output:
     if width is None and len(one.columns) > 1:
         plain = msgspec.structs.replace(plain, shape=(plain.shape[0], len(one.columns)))
     return Output(tensor=plain, role=one.role, columns=one.columns, classes=classes)
+
+
+def _classes(facts: ModelFacts, spec: TensorSpec, one: DeclaredOutput) -> tuple[str | int, ...]:
+    """The labels behind an output's columns: the graph's own, or the package's where the graph has none."""
+    found = facts.classes.get(spec.name, ())
+    if one.classes and found and one.classes != found:
+        raise InvalidModel(
+            f"the package's contract gives {shown(spec.name)} the classes {list(one.classes)}, the model says {list(found)}"
+        )
+    if one.classes and len(one.columns) not in (1, len(one.classes)):
+        raise InvalidModel(
+            f"the package's contract names {len(one.classes)} classes for the {len(one.columns)} columns of {shown(spec.name)}"
+        )
+    return found or one.classes
 
 
 def _own_output(facts: ModelFacts, spec: TensorSpec) -> Output:

@@ -66,22 +66,23 @@ class ModelFacts(Value, frozen=True):
     fixed_batch: int | None
 
 
-class DeclaredInput(Value, frozen=True):
+class DeclaredInput(Value, frozen=True, omit_defaults=True):
     """One input as a package declares it."""
 
     tensor: str
     columns: tuple[str, ...]
 
 
-class DeclaredOutput(Value, frozen=True):
-    """One output as a package declares it."""
+class DeclaredOutput(Value, frozen=True, omit_defaults=True):
+    """One output as a package declares it; `classes` where the graph does not name them itself."""
 
     tensor: str
     columns: tuple[str, ...]
     role: Role = "value"
+    classes: tuple[str | int, ...] = ()
 
 
-class Declared(Value, frozen=True):
+class Declared(Value, frozen=True, omit_defaults=True):
     """The `[contract]` table of a package: what the author says feeds the model and comes out of it."""
 
     inputs: tuple[DeclaredInput, ...] = ()

@@ -1,5 +1,26 @@
-"""Packages: a model with its contract, golden rows and digests, opened from a folder or a bare `.onnx` file."""
+"""Packages and the registry: a model with its contract, golden rows and digests; versions, aliases and their history."""
 
-from mlserve_cli.registry.packages import PACKAGE_FORMAT, Golden, Package, PackageFile, open_package
+from mlserve_cli.registry.package_file import (
+    PACKAGE_FILE,
+    PACKAGE_FORMAT,
+    GateResult,
+    Golden,
+    Lineage,
+    Operation,
+    PackageFile,
+)
+from mlserve_cli.registry.packages import Package, open_package
+from mlserve_cli.registry.write import write_package
 
-__all__ = ["PACKAGE_FORMAT", "Golden", "Package", "PackageFile", "open_package"]
+__all__ = [
+    "PACKAGE_FILE",
+    "PACKAGE_FORMAT",
+    "GateResult",
+    "Golden",
+    "Lineage",
+    "Operation",
+    "Package",
+    "PackageFile",
+    "open_package",
+    "write_package",
+]

@@ -9,40 +9,17 @@ from pathlib import Path
 
 import msgspec
 
-from mlserve_cli.contract import Declared, Value, sha256_of
+from mlserve_cli.contract import Declared, sha256_of
 from mlserve_cli.errors import Forbidden, InputMissing, InvalidModel, IOFailed, nearest, shown
-
-PACKAGE_FORMAT = 1
-PACKAGE_FILE = "package.toml"
-Text = str | int | float | bool
-
-
-class Golden(Value, frozen=True):
-    """Rows with the scores that training saw, and how far a worker's scores may be from them (absolute)."""
-
-    file: str = "golden.parquet"
-    tolerance: float = 1e-5
-
-
-class PackageFile(Value, frozen=True):
-    """`package.toml`, key by key."""
-
-    format: int
-    name: str
-    version: str = ""
-    description: str = ""
-    license: str = ""
-    model: str = "model.onnx"
-    contract: Declared | None = None
-    golden: Golden | None = None
-    provenance: dict[str, Text] = {}
-    metrics: dict[str, float] = {}
-    digests: dict[str, str] = {}
+from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, Golden, PackageFile
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A model ready to be looked into. `digest` identifies the whole of it; for a bare file it is the file's own."""
+    """A model ready to be looked into. `digest` identifies the whole of it; for a bare file it is the file's own.
+
+    `described` is its package.toml, None for a bare file.
+    """
 
     name: str
     version: str
@@ -54,6 +31,7 @@ class Package:
     golden: Golden | None
     golden_sha256: str
     external_files: frozenset[str]
+    described: PackageFile | None = None
 
     @property
     def model_path(self) -> str:
@@ -101,6 +79,7 @@ def _open_folder(folder: Path) -> Package:
         golden=described.golden,
         golden_sha256=digests[described.golden.file].removeprefix("sha256:") if described.golden else "",
         external_files=frozenset(digests) - set(named),
+        described=described,
     )
 
 

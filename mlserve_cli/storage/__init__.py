@@ -1,6 +1,7 @@
 """The only layer that makes files appear: staging, publishing without clobbering, locks, the commit."""
 
 from mlserve_cli.storage._commit import commit_files, commit_folder
+from mlserve_cli.storage._folder import FolderDraft, discard_folder, draft_folder, publish_folder, sweep_drafts
 from mlserve_cli.storage._lock import hold
 from mlserve_cli.storage._oserrors import translated
 from mlserve_cli.storage._output import Standing, check_creatable, locate, manifest_of, standing_at
@@ -10,6 +11,7 @@ from mlserve_cli.storage._staging import Staging, recover, scratch, staging_of, 
 
 __all__ = [
     "FileRecord",
+    "FolderDraft",
     "Published",
     "Staging",
     "Standing",
@@ -17,10 +19,13 @@ __all__ = [
     "commit_files",
     "commit_folder",
     "deferred_signals",
+    "discard_folder",
+    "draft_folder",
     "hold",
     "locate",
     "manifest_of",
     "publish",
+    "publish_folder",
     "record_of",
     "recover",
     "replace",
@@ -28,5 +33,6 @@ __all__ = [
     "staging_of",
     "stagings",
     "standing_at",
+    "sweep_drafts",
     "translated",
 ]
