@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         score,
         verify,
     )
+    from mlserve_cli.scoring.tuning import Tuned, tune
     from mlserve_cli.tables import Dialect
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Replayed",
     "RunResult",
     "ScoreRequest",
+    "Tuned",
     "Verified",
     "__version__",
     "bench",
@@ -38,9 +40,17 @@ __all__ = [
     "preview",
     "replay",
     "score",
+    "tune",
     "verify",
 ]
-_HOMES = {"BenchResult": "benchmark", "bench": "benchmark", "Dialect": "tables", "Manifest": "manifest"}
+_HOMES = {
+    "BenchResult": "benchmark",
+    "bench": "benchmark",
+    "Dialect": "tables",
+    "Manifest": "manifest",
+    "Tuned": "scoring.tuning",
+    "tune": "scoring.tuning",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlserve_cli.cli import bench, inspect, score, verify
+from mlserve_cli.cli import bench, inspect, score, tune, verify
 from mlserve_cli.cli.command import Command, Group
 from mlserve_cli.cli.model import model_app
 
@@ -46,6 +46,7 @@ app.command("verify", cls=Command, short_help="Prove a finished run.")(verify.ve
 app.command("replay", cls=Command, short_help="Score a run again and compare.")(verify.replay)
 app.command("inspect", cls=Command, short_help="Show a model, a run, or data.")(inspect.inspect)
 app.command("bench", cls=Command, short_help="Measure it beside a script and the machine's limit.")(bench.bench)
+app.command("tune", cls=Command, short_help="Find the fastest settings for a model and its input.")(tune.tune)
 app.add_typer(model_app, name="model", short_help="Package, register, convert, promote, sign models.")
 
 

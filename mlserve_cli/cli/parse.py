@@ -57,6 +57,23 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def duration(text: str) -> float:
+    """A time of at least a second, in seconds: 30, 30s, 5m, 1h."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(s|m|min|h)?", text)
+    seconds_of = float(match[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[match[2] or "s"] if match else 0.0
+    if seconds_of < 1:
+        raise ValueError(f"{text!r} is no time of at least a second; write it as in 30s or 5m")
+    return seconds_of
+
+
+def counts(texts: Sequence[str], option: str) -> tuple[int, ...]:
+    """Numbers of at least 1 between commas, of one option or of several."""
+    try:
+        return tuple(positive_count(text.strip()) for text in names(texts))
+    except ValueError as error:
+        raise UsageError(str(error), option, "as in 256,1024") from error
+
+
 def share_of_rows(text: str) -> str:
     """N or N%, as it stands: what it comes to is known when the rows are counted."""
     if not re.fullmatch(r"[0-9]+|[0-9]+(\.[0-9]+)?%", text) or (text[-1] == "%" and float(text[:-1]) > 100):

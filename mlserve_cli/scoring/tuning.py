@@ -28,7 +28,7 @@ from mlserve_cli.scoring.candidates import (
 from mlserve_cli.scoring.distance import distances
 from mlserve_cli.scoring.plan import make_plan
 from mlserve_cli.scoring.repeats import first_rows
-from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
+from mlserve_cli.scoring.request import SILENT, STREAM, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import resolve
 from mlserve_cli.scoring.settings_file import settings_in, write_settings
 from mlserve_cli.scoring.spool import standard_input
@@ -39,6 +39,7 @@ BUDGET_S = 30.0
 SHARES = {"predictor": 0.15, "batch rows": 0.3, "workers and threads": 0.25}
 TRIAL_SHARE = 1 / 40
 LEAST_ROUNDS, MOST_ROUNDS = 3, 9
+FINAL_ROUNDS = 5
 LEAST_GAIN = 1.03  # below that, nobody would see it
 SAME_SCORES = 1e-5
 
@@ -90,9 +91,14 @@ class _Search:
     began_s: float
     trial_rows: int
     tell: Callable[[str], None]
-    best: Candidate = field(default_factory=Candidate)
+    winners: list[Candidate] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def best(self) -> Candidate:
+        """What the next ones have to beat."""
+        return self.winners[-1] if self.winners else Candidate()
 
     @property
     def spent(self) -> float:
@@ -117,6 +123,7 @@ def tune(
     began_s = time.monotonic()
     if write is not None:
         settings_in(Path(write))  # a file that cannot be changed is refused before anything is measured
+    request = replace(request, output=STREAM)  # what trials write lies in folders of their own
     request = replace(request, predictor="auto", batch_rows=None, workers=None, threads_per_worker=None)
     model = resolve(request.model)
     with standard_input(request.inputs) as inputs:
@@ -162,19 +169,25 @@ def _contest(search: _Search, what: str, others: Sequence[Candidate]) -> None:
         search.tell(f"{what}: {one.candidate} {one.rows_per_s:,.0f} rows/s, {one.ratio:.2f} times as fast")
     winners = [one for one in found if one.wins]
     if winners:
-        search.best = max(winners, key=lambda one: one.ratio).candidate
+        search.winners.append(max(winners, key=lambda one: one.ratio).candidate)
 
 
 def _last_word(search: _Search) -> Measured | None:
-    """The best against `auto`, once more and longer; None where it is `auto`."""
-    if search.best == Candidate():
-        return None
+    """The best against `auto`, once more and longer; where it loses, the one before it. None where nothing had won."""
+    found = None
+    for candidate in reversed(search.winners):
+        found = _against_auto(search, candidate)
+        if found.wins or search.spent >= 1:
+            break
+    return found
+
+
+def _against_auto(search: _Search, candidate: Candidate) -> Measured:
     mine, auto = list[Trial](), list[Trial]()
-    while len(mine) < LEAST_ROUNDS or (search.spent < 1 and len(mine) < 2 * MOST_ROUNDS):
-        for candidate in _in_turn([search.best, Candidate()], len(mine)):
-            trials = mine if candidate == search.best else auto
-            trials.append(run_trial(search.ground, candidate, rows=search.trial_rows))
-    return _measured(search, "all together", search.best, mine, beside=auto)
+    while len(mine) < FINAL_ROUNDS or (search.spent < 1 and len(mine) < 2 * MOST_ROUNDS):
+        for one in _in_turn([candidate, Candidate()], len(mine)):
+            (mine if one == candidate else auto).append(run_trial(search.ground, one, rows=search.trial_rows))
+    return _measured(search, "against auto", candidate, mine, beside=auto)
 
 
 def _in_turn(candidates: list[Candidate], rounds: int) -> list[Candidate]:
@@ -204,14 +217,16 @@ def _expected_s(search: _Search, trials: Sequence[Trial]) -> float:
 
 
 def _trial_rows(ground: Ground, budget_s: float) -> int:
-    """As many rows as `auto` scores in a small share of the budget, found by ever larger trials."""
+    """As many rows as `auto` scores in a small share of the budget, found by ever larger trials.
+
+    A small one says too little of a large one: to open a file and to publish a part take as long for either.
+    """
     rows, wanted_s = ground.plan.unit_rows, budget_s * TRIAL_SHARE
-    while rows < ground.plan.rows:
+    while True:
         trial = run_trial(ground, Candidate(), rows=rows)
-        if trial.seconds > wanted_s / 4 or trial.rows < rows:
-            return max(int(trial.rows * wanted_s / trial.seconds), ground.plan.unit_rows)
-        rows = 4 * trial.rows
-    return ground.plan.rows
+        if trial.seconds > wanted_s / 2 or trial.rows < rows:
+            return rows
+        rows = int(rows * min(max(wanted_s / trial.seconds, 2), 8))
 
 
 def _refuse_batches(ground: Ground, wanted: Sequence[int]) -> None:
