@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 DRAFT_SUFFIX = ".draft"
+USUAL_MODE = 0o666
 _NO_HARD_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK))
 
 
@@ -43,15 +44,16 @@ class Published(Generic[T]):
     is_new: bool
 
 
-def publish(path: Path, write: Callable[[BinaryIO], T]) -> Published[T]:
+def publish(path: Path, write: Callable[[BinaryIO], T], *, mode: int = USUAL_MODE) -> Published[T]:
     """Let `write` fill a file that appears at `path` whole and durable, or not at all, and never over another.
 
     A name that is taken is no error: who comes second loses quietly. A disk that is full, an interrupt or a failing
-    `write` leave no draft behind. A power cut can leave one, which the next run sweeps away.
+    `write` leave no draft behind. A power cut can leave one, which the next run sweeps away. The umask takes from
+    `mode`, which holds from the draft's first moment.
     """
     draft = _draft_of(path)
     try:
-        value, record = _write_draft(draft, path, write)
+        value, record = _write_draft(draft, path, write, mode=mode)
         with translated(path, "put the finished file in its place"):
             is_new = _link(draft, path)
             sync_folder(path.parent)
@@ -97,8 +99,8 @@ class HashingFile(io.FileIO):
     Unbuffered: pyarrow's writers hand over whole pages. It cannot seek, since the digest goes forward only.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "x")
+    def __init__(self, path: Path, *, mode: int = USUAL_MODE) -> None:
+        super().__init__(path, "x", opener=lambda name, flags: os.open(name, flags, mode))
         self._digest = hashlib.sha256()
         self.size_bytes = 0
         self.failure: OSError | None = None
@@ -128,9 +130,11 @@ def _draft_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{DRAFT_SUFFIX}")
 
 
-def _write_draft(draft: Path, path: Path, write: Callable[[BinaryIO], T]) -> tuple[T, FileRecord]:
+def _write_draft(
+    draft: Path, path: Path, write: Callable[[BinaryIO], T], *, mode: int = USUAL_MODE
+) -> tuple[T, FileRecord]:
     with translated(path, "create"):
-        file = HashingFile(draft)
+        file = HashingFile(draft, mode=mode)
     try:
         value = write(file)
         with translated(path, "write"):
