@@ -63,7 +63,7 @@ def run_facts(result: RunResult) -> Facts:
         "resumed_tasks": manifest.run.resumed_tasks,
         "reused_tasks": manifest.run.reused_tasks,
         "lost_workers": manifest.run.lost_workers,
-        "distinct_rows": manifest.deduplication.distinct_rows,
+        "scored_rows": manifest.deduplication.scored_rows,
         "seconds": manifest.run.seconds,
         "rows_per_s": manifest.throughput.rows_per_s,
         "peak_memory_bytes": manifest.throughput.peak_memory_bytes,
@@ -85,10 +85,16 @@ def preview_lines(found: Preview) -> list[str]:
         ),
         f"  writes    {', '.join(map(shown, found.output_columns))}",
         f"  batches   of {plan.batch_rows:,} rows, chunks of {layout.chunk_rows:,}",
+        f"  repeats   {_window_text(plan)}",
         f"  estimate  {duration(found.expected_seconds)}, {found.estimate.peak_memory_bytes // MIB:,} MiB at most",
         *(_task_line(task, plan) for task in plan.tasks[:TASKS_SHOWN]),
         *([f"  … and {more:,} more"] if more > 0 else []),
     ]
+
+
+def _window_text(plan: Plan) -> str:
+    once = f"scored once among {plan.deduplicate_rows:,} rows" if plan.deduplicate_rows else "each row by itself"
+    return f"{once}: {plan.deduplicate_reason}"
 
 
 def _task_line(task: Task, plan: Plan) -> str:
@@ -107,6 +113,7 @@ def preview_facts(found: Preview) -> Facts:
         "files": [shard.name for shard in plan.inputs],
         "tasks": len(plan.tasks),
         "batch_rows": plan.batch_rows,
+        "deduplicate_rows": plan.deduplicate_rows,
         "workers": found.layout.lanes,
         "in_process": found.layout.in_process,
         "output_columns": list(found.output_columns),
@@ -171,10 +178,10 @@ def rows_text(manifest: Manifest) -> str:
 
 def _repeats(manifest: Manifest) -> list[str]:
     found = manifest.deduplication
-    if not (found.window_rows and found.distinct_rows):
+    if not (found.window_rows and found.scored_rows):
         return []
-    fewer = found.rows / found.distinct_rows
-    return [f"  repeats   scored once: {found.distinct_rows:,} distinct rows, {fewer:,.1f} times fewer than were read"]
+    fewer = found.rows / found.scored_rows
+    return [f"  repeats   scored once: {found.scored_rows:,} distinct rows, {fewer:,.1f} times fewer than were read"]
 
 
 def _set_aside(result: RunResult) -> list[str]:

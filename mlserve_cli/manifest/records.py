@@ -62,7 +62,7 @@ class Sealed(Value, frozen=True):
 class TaskRecord(Sealed, frozen=True):
     """That a task is complete, and all that the manifest will say of it. Its existence is the completion (law 5).
 
-    `distinct_rows` went through the model: all good ones, or one of those that have the same features.
+    `scored_rows` went through the model: all good ones, or one of those that have the same features.
     """
 
     known_format = RECORD_FORMAT
@@ -82,7 +82,7 @@ class TaskRecord(Sealed, frozen=True):
     seconds: float
     peak_memory_bytes: int
     reused: bool = False
-    distinct_rows: int = 0
+    scored_rows: int = 0
     digest: str = ""
 
 

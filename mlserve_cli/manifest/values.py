@@ -92,12 +92,12 @@ class Rows(Value, frozen=True):
 class Deduplication(Value, frozen=True):
     """Rows with the same features, scored once among `window_rows` rows (0: each by itself, and `reason` says why).
 
-    Of `rows` rows that this run read, `distinct_rows` went through the model; reused parts count as neither.
+    Of `rows` rows that this run read, `scored_rows` went through the model; reused parts count as neither.
     """
 
     window_rows: int
     rows: int
-    distinct_rows: int
+    scored_rows: int
     reason: str
 
 

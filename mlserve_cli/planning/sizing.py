@@ -76,7 +76,7 @@ def row_bytes(columns: Iterable[Column], outputs: Iterable[Output]) -> int:
 
 
 def fit_lanes(need: Need, *, wanted: int, batch_rows: int, limit_bytes: int | None, in_process: bool) -> Estimate:
-    """As many of the wanted lanes as fit into the limit, with chunks as large as is useful.
+    """As many of the wanted lanes as fit into the limit, with chunks of as many times `batch_rows` as is useful.
 
     Raises MemoryTooSmall (78) where one lane with one batch does not fit.
     """
@@ -88,10 +88,10 @@ def fit_lanes(need: Need, *, wanted: int, batch_rows: int, limit_bytes: int | No
             return Estimate(lanes, rows, peak)
     least = int(need.bytes_for(lanes=1, chunk_rows=batch_rows, in_process=in_process) * SPARE) // MIB + 1
     raise MemoryTooSmall(
-        f"one worker with one batch of {batch_rows} rows needs about {least} MiB, "
+        f"one worker with {batch_rows} rows that are scored together needs about {least} MiB, "
         f"the limit is {(limit_bytes or 0) // MIB} MiB",
         "--memory-limit or the container's limit",
-        f"allow at least {least} MiB, or take a smaller --batch-rows",
+        f"allow at least {least} MiB, or take a smaller --batch-rows or --deduplicate off",
     )
 
 

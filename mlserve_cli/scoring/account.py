@@ -195,7 +195,7 @@ def _deduplication(plan: Plan, records: Sequence[TaskRecord]) -> Deduplication:
     return Deduplication(
         window_rows=plan.deduplicate_rows,
         rows=sum(record.rows_in for record in mine),
-        distinct_rows=sum(record.distinct_rows for record in mine),
+        scored_rows=sum(record.scored_rows for record in mine),
         reason=plan.deduplicate_reason,
     )
 

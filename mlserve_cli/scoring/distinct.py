@@ -53,13 +53,13 @@ def score_rows(
 
     if not plan.deduplicate_rows:
         return score(chunk), chunk.rows - int(np.count_nonzero(chunk.bad))
-    windows, distinct_rows = [], 0
+    windows, scored_rows = [], 0
     for start, stop in _windows(chunk.rows, window_rows=plan.deduplicate_rows, batch_rows=plan.batch_rows):
         scored, count = _score_window(chunk, start, stop, score, batch_rows=plan.batch_rows, clock=clock)
         windows.append(scored)
-        distinct_rows += count
+        scored_rows += count
     with clock.timing("features"):
-        return _joined(windows, chunk.faults), distinct_rows
+        return _joined(windows, chunk.faults), scored_rows
 
 
 def find_distinct(columns: Columns, rows: Rows) -> Distinct:

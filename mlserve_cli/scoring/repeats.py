@@ -45,8 +45,8 @@ def choose_window(plan: Plan, request: ScoreRequest, *, facts: ModelFacts, predi
     Raises InvalidModel (78) where it was asked for and a row's score depends on the rows beside it.
     """
     if request.deduplicate == "off":
-        return Window(0, "it was asked for")
-    window = Window(window_rows_of(plan), "it was asked for")
+        return Window(0, "that was asked for")
+    window = Window(window_rows_of(plan), "that was asked for")
     if request.deduplicate == "auto":
         try:
             window = _promised(plan, facts, predictor, rows=window.rows)

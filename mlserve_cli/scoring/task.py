@@ -63,7 +63,7 @@ class _Tally:
     """What adds up while a task's rows pass."""
 
     rows_in: int = 0
-    distinct_rows: int = 0
+    scored_rows: int = 0
     coerced: dict[str, int] = field(default_factory=dict)
     set_aside: list[pa.Table] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
@@ -106,7 +106,7 @@ _works: dict[str, _Work] = {}  # of this process, by staging: one entry, for as 
 
 def take_work(staging: str, plan: Plan, predictor: Predictor) -> _Work:
     """Make this process ready for jobs of a staging: with a session that has proved itself on the golden rows."""
-    check_golden_rows(plan, predictor)
+    check_golden_rows(plan.model, plan.contract, predictor=predictor, batch_rows=plan.batch_rows)
     work = _Work(plan, plan.id, metadata_of(plan), predictor)
     _works.clear()
     _works[staging] = work
@@ -147,7 +147,7 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
         started_at_s=started_at_s,
         seconds=time.perf_counter() - started,
         peak_memory_bytes=process_peak_bytes(),
-        distinct_rows=tally.distinct_rows,
+        scored_rows=tally.scored_rows,
     )
     storage.publish(staging.record(task.id), lambda file: file.write(encode_sealed(record)))
     return record
@@ -196,14 +196,14 @@ def _scored(job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolEx
             converted = convert_chunk(chunk, plan, shard=shard)
         for column, count in converted.coerced.items():
             tally.coerced[column] = tally.coerced.get(column, 0) + count
-        scored, distinct_rows = score_rows(
+        scored, scored_rows = score_rows(
             converted,
             plan=plan,
             predictor=work.predictor,
             clock=tally.clock,
             mapper=pool.map if pool else map,
         )
-        tally.distinct_rows += distinct_rows
+        tally.scored_rows += scored_rows
         if len(scored.faults):
             if plan.on_error == "fail":
                 raise first_bad_row(scored.faults, file=shard.name, start_row=chunk.start_row)

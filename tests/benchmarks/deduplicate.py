@@ -69,7 +69,7 @@ def measure(model: Path, data: Path, out: Path, *, rounds: int) -> None:
     print(
         f"{model.stem:8} {data.name:10} off {statistics.median(taken['off']):6.2f} s  "
         f"auto {statistics.median(taken['auto']):6.2f} s  {middle:5.2f} x ({low:.2f} to {high:.2f})  "
-        f"{found['distinct_rows']:,} of {found['rows']:,} rows scored: {found['reason']}"
+        f"{found['scored_rows']:,} of {found['rows']:,} rows scored: {found['reason']}"
     )
 
 

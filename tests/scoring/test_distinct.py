@@ -156,7 +156,7 @@ def test_a_replay_and_worker_processes_write_the_same_bytes_over_several_windows
         windows = once.manifest.deduplication
         assert windows.window_rows < 70_000
         assert windows.rows == 220_000
-        assert 4 * 4 <= windows.distinct_rows <= 4 * 8
+        assert 4 * 4 <= windows.scored_rows <= 4 * 8
         assert data_bytes(wide.output) == data_bytes(once.output)
         assert scored(once).equals(scored(plain))
         assert replay(str(once.output)).identical
