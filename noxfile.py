@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parent
 CHECKS = ROOT / ".nox" / "checks"
 LOWEST = ROOT / ".nox" / "lowest"
 AIRFLOW = ROOT / ".nox" / "airflow"
+BENCH = ROOT / ".nox" / "bench"
+BENCHMARKS = "tests/benchmarks"
 DOCS = ROOT / "docs"
 
 nox.options.default_venv_backend = "none"
@@ -78,6 +81,27 @@ def airflow(session: nox.Session) -> None:
     pytest(session, "airflow", AIRFLOW_COMMAND=f"{home}/airflow")
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure everything and write it to docs/; half an hour on a quiet machine. For less: -- --rows 400000 --rounds 2"""
+    bench = bench_installed(session)
+    given = list(session.posargs)
+    if platform.machine() == "x86_64":  # there is no oneDAL for others
+        needs = f"{BENCHMARKS}/onedal-requirements.txt"
+        onedal = environment(session, ROOT / ".nox" / "onedal", "-r", needs, constraints=None)
+        given += ["--onedal", f"{onedal}/python"]
+    session.run(f"{bench}/python", "-m", "tests.benchmarks.run", *given)
+
+
+@nox.session(default=False)
+def peers(session: nox.Session) -> None:
+    """Dask, DuckDB, Daft, Ray, Spark and MLflow beside mlserve. For less: -- --rows 100000 --rounds 1 --models lr"""
+    bench = bench_installed(session)
+    needs = f"{BENCHMARKS}/peers/requirements.txt"
+    others = environment(session, ROOT / ".nox" / "peers", "-r", needs, constraints=None)
+    session.run(f"{bench}/python", "-m", "tests.benchmarks.beside", f"--python={others}/python", *session.posargs)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Sphinx without a single warning, and each example in README and docs run."""
@@ -105,6 +129,11 @@ def pytest(session: nox.Session, marked: str, *, where: Path | None = None, **en
     session.run(f"{bin_folder}/python", "-m", "pytest", "-m", marked, *session.posargs, env={"PATH": path, **env})
 
 
+def bench_installed(session: nox.Session) -> Path:
+    """With the libraries that train the benchmark's models."""
+    return environment(session, BENCH, "--editable", ".[bench]", "-r", "sample_data/requirements.txt", constraints=None)
+
+
 def checks_installed(session: nox.Session) -> Path:
     groups = dependency_groups(load_toml("pyproject.toml"), "dev", "docs")
     return environment(session, CHECKS, "--editable", ".", *groups, constraints="constraints.txt")
@@ -114,7 +143,8 @@ def environment(session: nox.Session, folder: Path, *requirements: str, constrai
     """The bin folder of an environment with these requirements, made anew only when they changed."""
     constrained = ("--constraint", constraints) if constraints else ()
     wanted = hashlib.sha256(repr(requirements).encode())
-    for file in ("pyproject.toml", *constrained[1:]):
+    listed = [given for given in requirements if given.endswith(".txt")]
+    for file in ("pyproject.toml", *constrained[1:], *listed):
         wanted.update((ROOT / file).read_bytes())
     stamp = folder / "installed"
     if not stamp.exists() or stamp.read_text() != wanted.hexdigest():

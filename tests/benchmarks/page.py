@@ -1,0 +1,135 @@
+"""The results page's tables, from the figures that lie in docs/.
+
+python -m tests.benchmarks.page        # writes docs/benchmark-results.md anew
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from mlserve_cli.benchmark import Measured, ModelResult
+from mlserve_cli.benchmark.picture import label
+from tests.benchmarks import goals
+from tests.benchmarks.figures import DOCS, MIB, Figures, Peers, read_figures, read_peers
+
+RESULTS = "benchmark-results.md"
+
+
+def write(docs: Path) -> None:
+    """What docs/benchmark.md includes."""
+    figures, peers = read_figures(docs), read_peers(docs)
+    if figures is not None:
+        (docs / RESULTS).write_text("\n".join(_page(figures, peers)) + "\n", encoding="utf-8")
+
+
+def _page(figures: Figures, peers: Peers | None) -> Iterator[str]:
+    where = figures.bench.environment
+    yield f"Measured {figures.measured_at} on {where.cpu} with {figures.bench.cores} cores"
+    yield f"({', '.join(where.cpu_flags)}), Python {where.python}, onnxruntime {where.onnxruntime},"
+    yield f"pyarrow {where.pyarrow}, polars {figures.bench.polars}, mlserve {where.mlserve}; medians of"
+    yield f"{figures.bench.rounds} rounds in turns.\n"
+    yield "![Seconds of whole processes](benchmark.svg)\n"
+    yield "### Whole processes\n"
+    for model in figures.bench.models:
+        yield f"**{label(model)}**: {model.rows:,} rows × {model.columns} columns\n"
+        yield from _table(model)
+    yield "### INT8 beside FP32\n"
+    yield from _int8(figures)
+    yield "### Memory\n"
+    yield from _memory(figures)
+    yield "### Start-up\n"
+    yield "| | seconds | beside | seconds | ratio |\n|---|---|---|---|---|"
+    for one in figures.startup:
+        ratio = one.seconds / one.peer_seconds
+        yield f"| {one.name} | {one.seconds:.3f} | {one.peer} | {one.peer_seconds:.3f} | {ratio:.2f} |"
+    yield "\n### The kernel for trees, one thread\n"
+    yield from _kernel(figures)
+    yield "### Other engines\n"
+    yield from _peers(peers)
+    yield "### The goals\n"
+    yield from goals.table(figures, peers)
+
+
+def _table(model: ModelResult) -> Iterator[str]:
+    yield "| | seconds | without start-up | rows/s | MiB | batch | × script | of the limit |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for one in model.contenders:
+        yield f"| {one.name} | {' | '.join(_cells(one, model))} |"
+    yield ""
+
+
+def _cells(one: Measured, model: ModelResult) -> list[str]:
+    if one.trouble:
+        return [f"not compared: {one.trouble}", *[""] * 6]
+    ratios = model.ratios[one.name]
+    return [
+        f"{one.median_s:.2f}",
+        f"{one.median_inner_s:.2f}",
+        f"{model.rows / one.median_s:,.0f}",
+        f"{one.peak_memory_bytes // MIB:,}",
+        f"{one.batch_rows:,}" if one.batch_rows else "",
+        f"{ratios['script']:.2f}" if "script" in ratios else "",
+        f"{ratios['limit']:.0%}" if "limit" in ratios else "",
+    ]
+
+
+def _int8(figures: Figures) -> Iterator[str]:
+    yield "| | whole process, × FP32 | model alone, × FP32 | largest difference | mean difference | labels that flip |"
+    yield "|---|---|---|---|---|---|"
+    for one in figures.int8:
+        whole, alone = one.fp32_seconds / one.seconds, one.inference_rows_per_s / one.fp32_inference_rows_per_s
+        yield (
+            f"| {one.name} | {whole:.2f} | {alone:.2f} | {one.largest_difference:.4f} | {one.mean_difference:.5f} "
+            f"| {one.label_flips:.2%} |"
+        )
+    yield ""
+    for one in figures.int8:
+        yield f"In `{one.name}` a row's score moves by up to {one.moved_by_batch:.2g} with the size of its batch.\n"
+
+
+def _memory(figures: Figures) -> Iterator[str]:
+    yield "| model | workers | rows | seconds | peak MiB | estimated MiB |\n|---|---|---|---|---|---|"
+    for one in sorted(figures.memory, key=lambda each: (each.model, each.workers, each.rows)):
+        peak, estimated = one.peak_memory_bytes / MIB, one.estimated_bytes / MIB
+        yield f"| {one.model} | {one.workers} | {one.rows:,} | {one.seconds:.2f} | {peak:.0f} | {estimated:.0f} |"
+    yield ""
+
+
+def _kernel(figures: Figures) -> Iterator[str]:
+    names = list(dict.fromkeys(name for one in figures.kernel for name in one.rows_per_s))
+    yield f"| thousand rows/s | {' | '.join(names)} |"
+    yield "|---|" + "---|" * len(names)
+    for one in figures.kernel:
+        cells = [f"{one.rows_per_s[name] / 1e3:,.0f}" if name in one.rows_per_s else "" for name in names]
+        yield f"| {one.name} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _peers(peers: Peers | None) -> Iterator[str]:
+    if peers is None:
+        yield "Not measured yet: `nox -s peers`.\n"
+        return
+    models = list(dict.fromkeys(one.model for one in peers.peers))
+    yield f"Measured {peers.measured_at} on {peers.cpu} with {peers.cores} cores: {peers.rows:,} rows, medians of"
+    yield f"{peers.rounds} rounds in turns; seconds of the whole process · peak MiB of all its processes.\n"
+    yield f"| | {' | '.join(models)} |"
+    yield "|---|" + "---|" * len(models)
+    for name, version in dict.fromkeys((one.name, one.version) for one in peers.peers):
+        cells = []
+        for model in models:
+            one = next((each for each in peers.peers if (each.name, each.model) == (name, model)), None)
+            if one is None:
+                cells.append("")
+            elif one.trouble:
+                cells.append(one.trouble.replace("|", "\\|"))
+            else:
+                cells.append(f"{median(one.seconds):.2f} · {one.peak_memory_bytes // MIB:,}")
+        yield f"| {name} {version} | {' | '.join(cells)} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if sys.argv[1:] else DOCS)
