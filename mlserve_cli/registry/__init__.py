@@ -1,5 +1,8 @@
-"""Packages and the registry: a model with its contract, golden rows and digests; versions, aliases and their history."""
+"""Packages, each a model with its contract and digests; the registry with its versions, aliases and history."""
 
+from mlserve_cli.registry.find import Found, find
+from mlserve_cli.registry.history import Entry, History
+from mlserve_cli.registry.names import CHAMPION, Reference, checked_name, default_root, is_path, parse_reference
 from mlserve_cli.registry.package_file import (
     PACKAGE_FILE,
     PACKAGE_FORMAT,
@@ -10,17 +13,35 @@ from mlserve_cli.registry.package_file import (
     PackageFile,
 )
 from mlserve_cli.registry.packages import Package, open_package
+from mlserve_cli.registry.registry import UNUSED_DAYS, Change, Registry, login_name
+from mlserve_cli.registry.uses import Use, note_use
 from mlserve_cli.registry.write import write_package
 
 __all__ = [
+    "CHAMPION",
     "PACKAGE_FILE",
     "PACKAGE_FORMAT",
+    "UNUSED_DAYS",
+    "Change",
+    "Entry",
+    "Found",
     "GateResult",
     "Golden",
+    "History",
     "Lineage",
     "Operation",
     "Package",
     "PackageFile",
+    "Reference",
+    "Registry",
+    "Use",
+    "checked_name",
+    "default_root",
+    "find",
+    "is_path",
+    "login_name",
+    "note_use",
     "open_package",
+    "parse_reference",
     "write_package",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlserve_cli.contract import Declared, Scalar, Value
+from mlserve_cli.contract import Declared, Scalar, Value, sha256_of
 
 PACKAGE_FORMAT = 1
 PACKAGE_FILE = "package.toml"
@@ -63,3 +63,8 @@ class PackageFile(Value, frozen=True, omit_defaults=True):
     provenance: dict[str, Scalar] = {}
     metrics: dict[str, float] = {}
     digests: dict[str, str] = {}
+
+    @property
+    def digest(self) -> str:
+        """The package's: over all that is written here, so over each file's digest too."""
+        return f"sha256:{sha256_of(self)}"

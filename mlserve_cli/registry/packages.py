@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from mlserve_cli.contract import Declared, sha256_of
+from mlserve_cli.contract import Declared
 from mlserve_cli.errors import Forbidden, InputMissing, InvalidModel, IOFailed, nearest, shown
 from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, Golden, PackageFile
 
@@ -74,7 +74,7 @@ def _open_folder(folder: Path) -> Package:
         path=str(folder),
         file=described.model,
         model_sha256=digests[described.model].removeprefix("sha256:"),
-        digest=f"sha256:{sha256_of(described)}",
+        digest=described.digest,
         declared=described.contract,
         golden=described.golden,
         golden_sha256=digests[described.golden.file].removeprefix("sha256:") if described.golden else "",

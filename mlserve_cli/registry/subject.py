@@ -48,6 +48,4 @@ def _asked_for(package: Package, folder: Path | None) -> tuple[str, str]:
 
 def _is_version(folder: Path) -> bool:
     """Whether the folder is ROOT/NAME/versions/N of a registry."""
-    return (
-        folder.parent.name == VERSIONS and folder.name.isdecimal() and (folder.parent.parent / HISTORY).is_dir()
-    )
+    return folder.parent.name == VERSIONS and folder.name.isdecimal() and (folder.parent.parent / HISTORY).is_dir()

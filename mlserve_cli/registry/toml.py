@@ -1,4 +1,4 @@
-"""Writes TOML as a person would: keys in the order of the format, one line for each, lists that are long one entry a line.
+"""Writes TOML as a person would: keys in the order of the format, one a line, and long lists one entry a line.
 
 `tomllib` only reads. What we write is a tree of texts, numbers, lists and tables, and its layout is part of the format:
 the same package is the same bytes, and a change of one column is a change of one line.

@@ -2,7 +2,7 @@
 
 from mlserve_cli.storage._commit import commit_files, commit_folder
 from mlserve_cli.storage._folder import FolderDraft, discard_folder, draft_folder, publish_folder, sweep_drafts
-from mlserve_cli.storage._lock import hold
+from mlserve_cli.storage._lock import hold, wait_to_hold
 from mlserve_cli.storage._oserrors import translated
 from mlserve_cli.storage._output import Standing, check_creatable, locate, manifest_of, standing_at
 from mlserve_cli.storage._publish import FileRecord, Published, publish, record_of, replace
@@ -35,4 +35,5 @@ __all__ = [
     "standing_at",
     "sweep_drafts",
     "translated",
+    "wait_to_hold",
 ]

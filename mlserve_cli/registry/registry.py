@@ -1,0 +1,277 @@
+"""A registry: models by name, each with numbered versions that never change, aliases that do, and a history of both."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlserve_cli import storage
+from mlserve_cli.errors import InvalidModel, InvalidRegistry, UnknownModel, UsageError, nearest, shown
+from mlserve_cli.registry.history import HISTORY_FORMAT, Action, Entry, History
+from mlserve_cli.registry.names import checked_name, is_name
+from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, PackageFile
+from mlserve_cli.registry.packages import Package, open_package
+from mlserve_cli.registry.shelf import Shelf
+from mlserve_cli.registry.uses import Use, recent_uses
+from mlserve_cli.registry.write import fill_package
+
+UNUSED_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a change came to. `already` where it was so before; `before` is what the alias named, 0 for nothing."""
+
+    name: str
+    version: int
+    digest: str
+    alias: str = ""
+    before: int = 0
+    already: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A registry's folder, which need not exist yet. Holds no resource."""
+
+    root: Path
+
+    def names(self) -> tuple[str, ...]:
+        """Every name with at least one entry in its history."""
+        with storage.translated(self.root, "list"):
+            names = [path.name for path in self.root.iterdir()] if self.root.is_dir() else []
+        return tuple(sorted(name for name in names if is_name(name) and (self.root / name / "history").is_dir()))
+
+    def history(self, name: str) -> History:
+        """All that was done under a name, proved to be whole. Raises UnknownModel (66), InvalidRegistry (78)."""
+        shelf = self._shelf(name)
+        history = shelf.read() if shelf.exists() else History()
+        if not history.entries:
+            raise self._unknown(name)
+        return history
+
+    def package(self, name: str, version: int, *, history: History | None = None) -> Package:
+        """A version's package, proved to be the one that was added.
+
+        Raises UnknownModel (66) where there is no such version, InvalidRegistry (78) where it is not what was added.
+        """
+        added = (history or self.history(name)).versions.get(version)
+        if added is None:
+            raise self._no_version(name, version, history or self.history(name))
+        folder = self._shelf(name).version_folder(version)
+        try:
+            found = open_package(str(folder))
+        except InvalidModel as error:
+            raise InvalidRegistry(f"{name}:{version} is damaged: {error.what}", error.where) from error
+        if found.digest != added.digest:
+            raise InvalidRegistry(
+                f"{name}:{version} is not the package that was added: {found.digest}, the history says {added.digest}",
+                shown(str(folder), limit=400),
+            )
+        return found
+
+    def add(self, package: str, *, name: str = "", alias: str = "", why: str = "", by: str = "") -> Change:
+        """The package, or bare ONNX file, as the next version of `name` (default: its own), and `alias` at it.
+
+        The same content again is the version that stands. Raises what `open_package` does where it is no good.
+        """
+        source = open_package(package)
+        name = checked_name(name or source.name)
+        content = _content(source, name)
+        with self._writing(name) as (shelf, history):
+            standing = [number for number, entry in history.versions.items() if entry.digest == content.digest]
+            version = standing[-1] if standing else history.highest + 1
+            if not standing:
+                entry = _entry(history, "add", version=version, digest=content.digest, why=why, by=by)
+                history = shelf.change(history, entry, prepare=lambda: content.put(shelf.version_folder(version)))
+            if alias:
+                self._point(shelf, history, checked_name(alias, what="alias"), version, why=why, by=by)
+        return Change(name, version, content.digest, alias, already=bool(standing))
+
+    def set_alias(self, name: str, alias: str, version: int, *, why: str = "", by: str = "") -> Change:
+        """`alias` names `version` from now on. Where it does already, nothing is written."""
+        self.history(name)
+        with self._writing(name) as (shelf, history):
+            return self._point(shelf, history, checked_name(alias, what="alias"), version, why=why, by=by)
+
+    def rollback(self, name: str, alias: str, *, expected: int = 0, why: str = "", by: str = "") -> Change:
+        """`alias` names again what it named before; once more goes one step further back. What was removed since is
+        passed over.
+
+        `expected` is what it must name now: where it was rolled back from that already, this is done, so a retried
+        task goes back once.
+        """
+        self.history(name)
+        with self._writing(name) as (shelf, history):
+            trail = self._trail(name, alias, history)
+            if expected and expected != trail[-1]:
+                return _rolled_back_already(name, alias, expected, history)
+            earlier = [version for version in trail[:-1] if version in history.versions and version != trail[-1]]
+            if not earlier:
+                raise UsageError(
+                    f"{name}@{alias} named nothing before {trail[-1]}", "", f"mlserve model history {name}"
+                )
+            version = earlier[-1]
+            digest = history.versions[version].digest
+            entry = _entry(history, "rollback", version=version, alias=alias, digest=digest, why=why, by=by)
+            shelf.change(history, entry)
+            return Change(name, version, digest, alias, before=trail[-1])
+
+    def remove(
+        self, name: str, version: int, *, unused_days: float = UNUSED_DAYS, why: str = "", by: str = ""
+    ) -> Change:
+        """The version's folder goes, its number is never used again, and the history keeps that it was there.
+
+        Refused (2) where an alias names it, or a run of the last `unused_days` that could write that down.
+        """
+        self.history(name)
+        with self._writing(name) as (shelf, history):
+            added = history.versions.get(version)
+            if added is None:
+                raise self._no_version(name, version, history)
+            self._refuse_where_wanted(name, version, history, unused_days=unused_days)
+            entry = _entry(history, "remove", version=version, digest=added.digest, why=why, by=by)
+            shelf.change(history, entry)
+            return Change(name, version, added.digest)
+
+    def uses(self, name: str, version: int) -> Sequence[Use]:
+        """Runs that used a version, the latest first, as far as they could write it down."""
+        return recent_uses(self.root / name, version)
+
+    def _point(self, shelf: Shelf, history: History, alias: str, version: int, *, why: str, by: str) -> Change:
+        name = shelf.folder.name
+        added = history.versions.get(version)
+        if added is None:
+            raise self._no_version(name, version, history)
+        before = history.aliases.get(alias, 0)
+        if before != version:
+            entry = _entry(history, "alias", version=version, alias=alias, digest=added.digest, why=why, by=by)
+            shelf.change(history, entry)
+        return Change(name, version, added.digest, alias, before=before, already=before == version)
+
+    def _refuse_where_wanted(self, name: str, version: int, history: History, *, unused_days: float) -> None:
+        aliases = [alias for alias, named in history.aliases.items() if named == version]
+        if aliases:
+            raise UsageError(
+                f"{name}@{aliases[0]} names {name}:{version}", "", f"mlserve model alias {name}@{aliases[0]} VERSION"
+            )
+        uses = [use for use in self.uses(name, version) if use.age_days < unused_days]
+        if uses:
+            raise UsageError(
+                f"a run used {name}:{version} on {uses[0].when}",
+                shown(uses[0].output, limit=400),
+                "its replay would not find the model; --unused-days says how old the last run must be",
+            )
+
+    def _trail(self, name: str, alias: str, history: History) -> tuple[int, ...]:
+        if alias not in history.trails:
+            raise self.no_alias(name, alias, history)
+        return history.trails[alias]
+
+    def no_alias(self, name: str, alias: str, history: History) -> UnknownModel:
+        """That there is no such alias, and what there is."""
+        there = ", ".join(f"{one} (version {version})" for one, version in history.aliases.items())
+        numbers = ", ".join(map(str, history.versions))
+        return UnknownModel(
+            f"{name} has no alias {shown(alias)}",
+            shown(str(self.root), limit=400),
+            f"it has {there}"
+            if there
+            else f"name a version ({numbers}), or mlserve model alias {name}@{alias} VERSION",
+        )
+
+    def _no_version(self, name: str, version: int, history: History) -> UnknownModel:
+        gone = next((one for one in history.entries if (one.action, one.version) == ("remove", version)), None)
+        why = f": {shown(gone.who)} removed it on {gone.when}" if gone else ""
+        numbers = ", ".join(map(str, history.versions)) or "none"
+        return UnknownModel(
+            f"{name} has no version {version}{why}", shown(str(self.root), limit=400), f"it has {numbers}"
+        )
+
+    def _unknown(self, name: str) -> UnknownModel:
+        where = shown(str(self.root), limit=400)
+        if not self.root.is_dir():
+            return UnknownModel(
+                f"there is no model {shown(name)}",
+                where,
+                "there is no such registry; name the folder with --registry, or a file: a path has a / or ends in .onnx",
+            )
+        hint = nearest(name, self.names()) or "mlserve model list shows what there is; a path has a / or ends in .onnx"
+        return UnknownModel(f"the registry has no model {shown(name)}", where, hint)
+
+    def _shelf(self, name: str) -> Shelf:
+        return Shelf(self.root / checked_name(name))
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[tuple[Shelf, History]]:
+        shelf = self._shelf(name)
+        with shelf.writing() as history:
+            yield shelf, history
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What becomes a version: the package's own files as they are, or a package made around a bare model."""
+
+    source: Package
+    described: PackageFile | None
+    digest: str
+
+    def put(self, folder: Path) -> None:
+        """Let the package stand at `folder`, where nothing does; proved again as it was copied."""
+        with storage.draft_folder(folder) as draft:
+            if self.source.described is None and self.described is not None:
+                fill_package(draft, described=self.described, files={"model.onnx": Path(self.source.path)})
+            else:
+                for name in (*(self.source.described.digests if self.source.described else ()), PACKAGE_FILE):
+                    draft.add(name, Path(self.source.path) / name)
+            if open_package(str(draft.root / "whole")).digest != self.digest:
+                raise InvalidModel("the package changed while it was copied", shown(self.source.path, limit=400))
+            if not draft.publish():
+                raise InvalidRegistry("something stands there that the history does not know", shown(str(folder)))
+
+
+def _content(source: Package, name: str) -> _Content:
+    if source.described is not None:
+        return _Content(source, None, source.digest)
+    digests = {"model.onnx": f"sha256:{source.model_sha256}"}
+    described = PackageFile(format=PACKAGE_FORMAT, name=name, digests=digests)
+    return _Content(source, described, described.digest)
+
+
+def _rolled_back_already(name: str, alias: str, expected: int, history: History) -> Change:
+    trail = history.trails[alias]
+    last = next(index for index in range(len(history.entries) - 1, -1, -1) if history.entries[index].alias == alias)
+    entry = history.entries[last]
+    before = [one.version for one in history.entries[:last] if one.alias == alias]
+    if entry.action == "rollback" and before and before[-1] == expected:
+        return Change(name, entry.version, entry.digest, alias, before=expected, already=True)
+    raise UsageError(f"{name}@{alias} names {trail[-1]}, not {expected}", "", f"mlserve model history {name}")
+
+
+def _entry(history: History, action: Action, *, version: int, digest: str, alias: str = "", why: str, by: str) -> Entry:
+    return Entry(
+        format=HISTORY_FORMAT,
+        sequence=len(history.entries) + 1,
+        previous=history.last_digest,
+        when=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        who=by or login_name(),
+        why=why,
+        action=action,
+        version=version,
+        alias=alias,
+        digest=digest,
+    )
+
+
+def login_name() -> str:
+    """Who this process belongs to, as the system calls them."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # containers often run as a number without a name
+        return f"uid {os.geteuid()}"
