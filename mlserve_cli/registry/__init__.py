@@ -14,6 +14,7 @@ from mlserve_cli.registry.package_file import (
 )
 from mlserve_cli.registry.packages import Package, open_package
 from mlserve_cli.registry.registry import UNUSED_DAYS, Change, Registry, login_name
+from mlserve_cli.registry.subject import signature_path, subject_of
 from mlserve_cli.registry.uses import Use, note_use
 from mlserve_cli.registry.write import write_package
 
@@ -43,5 +44,7 @@ __all__ = [
     "note_use",
     "open_package",
     "parse_reference",
+    "signature_path",
+    "subject_of",
     "write_package",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlserve_cli.registry.history import read_history
 from mlserve_cli.registry.packages import Package
 from mlserve_cli.trust import SIGNATURES, SUFFIX, Subject
 
@@ -17,12 +18,15 @@ def subject_of(package: Package) -> Subject:
     package folder elsewhere has those in its package.toml.
     """
     folder = Path(package.path) if package.file else None
-    proved = {package.file: package.model_sha256} if package.file else {}
-    if package.golden is not None:
-        proved[package.golden.file] = package.golden_sha256
-    name, version = _asked_for(package, folder)
-    standing = sorted(signature_folder(folder).glob(f"{signature_prefix(folder)}*{SUFFIX}")) if folder else []
-    return Subject(name, version, package.digest, folder, proved, tuple(standing))
+    if folder is None or package.described is None:
+        return Subject(package.name, package.version, "", package.digest, None, {}, ())
+    name, version, added = package.name, package.version, ""
+    if _is_version(folder):
+        name, version = folder.parent.parent.name, folder.name
+        added = _added(folder.parent.parent, int(version))
+    standing = sorted(signature_folder(folder).glob(f"{signature_prefix(folder)}*{SUFFIX}"))
+    proved = {file: digest.removeprefix("sha256:") for file, digest in package.described.digests.items()}
+    return Subject(name, version, added, package.digest, folder, proved, tuple(standing))
 
 
 def signature_path(folder: Path, *, key_id: str) -> Path:
@@ -40,10 +44,12 @@ def signature_prefix(folder: Path) -> str:
     return f"{folder.name}." if _is_version(folder) else ""
 
 
-def _asked_for(package: Package, folder: Path | None) -> tuple[str, str]:
-    if folder is not None and _is_version(folder):
-        return folder.parent.parent.name, folder.name
-    return package.name, package.version
+def _added(name_folder: Path, version: int) -> str:
+    """The digest of the entry that added the version: with it, all that came before is signed too."""
+    history = read_history(name_folder / HISTORY)
+    if version not in history.versions:
+        return ""
+    return history.digests[history.versions[version].sequence - 1]
 
 
 def _is_version(folder: Path) -> bool:

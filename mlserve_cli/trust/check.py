@@ -24,12 +24,14 @@ HOW = "mlserve model sign signs it, with a key that the policy trusts for this n
 class Subject:
     """What is about to run: a package under the name and version by which it was asked for.
 
-    `digests` has files whose sha256 was just proved, so that no large file is read twice. `folder` is None for a bare
-    ONNX file, which has no place for signatures.
+    `added` is the digest of the entry in the registry's history that added it, "" for a package elsewhere. `digests`
+    has files whose sha256 was just proved, so that no large file is read twice. `folder` is None for a bare ONNX file,
+    which has no place for signatures.
     """
 
     name: str
     version: str
+    added: str
     digest: str
     folder: Path | None
     digests: Mapping[str, str]
@@ -87,6 +89,8 @@ def signature_holds(bundle: Bundle, subject: Subject, *, key: PublicKey, where: 
     if (signed.name, signed.version) != (subject.name, subject.version):
         other = shown(f"{signed.name}:{signed.version}" if signed.version else signed.name, limit=200)
         raise Untrusted(f"the signature is for {other}, not for {subject.spelled}", where)
+    if signed.history != subject.added:
+        raise Untrusted(f"the history up to {subject.spelled} is not the one that was signed", where)
     if signed.package_digest != subject.digest:
         raise Untrusted(f"{subject.spelled} is not the package that was signed", where)
     _check_files(statement.files, subject, where=where)

@@ -52,11 +52,15 @@ class Serialization(Value, frozen=True):
 
 
 class SignedAs(Value, frozen=True):
-    """What the standard lacks: name and version as they are asked for, and the package's own digest."""
+    """What the standard lacks: name and version as they are asked for, and the package's own digest.
+
+    `history` is the digest of the entry that added the version to its registry: the chain up to there is signed too.
+    """
 
     name: str
     version: str
     package_digest: str
+    history: str
 
 
 class Predicate(Value, frozen=True):
@@ -83,13 +87,15 @@ class Statement(Value, frozen=True):
         return {resource.name: resource.digest for resource in self.predicate.resources}
 
 
-def statement_of(files: Mapping[str, str], *, name: str, version: str, package_digest: str) -> Statement:
+def statement_of(
+    files: Mapping[str, str], *, name: str, version: str, package_digest: str, history: str = ""
+) -> Statement:
     """The statement over `files` (sha256 by path)."""
     resources = tuple(Resource(path, digest) for path, digest in sorted(files.items()))
     whole = hashlib.sha256(b"".join(bytes.fromhex(resource.digest) for resource in resources))
     return Statement(
         subject=(Named(name, Sha256(whole.hexdigest())),),
-        predicate=Predicate(resources, Serialization(), SignedAs(name, version, package_digest)),
+        predicate=Predicate(resources, Serialization(), SignedAs(name, version, package_digest, history)),
     )
 
 
