@@ -14,32 +14,32 @@ import pyarrow as pa
 from mlserve_cli import features, tables
 from mlserve_cli.contract import Contract
 from mlserve_cli.errors import InvalidModel, shown
-from mlserve_cli.planning import Plan, PlannedGolden, PlannedModel
+from mlserve_cli.planning import PlannedGolden, PlannedModel
 from mlserve_cli.scoring.batches import Clock, ScoredRows, score_batches
 from mlserve_cli.scoring.distance import distances
 from mlserve_cli.session import Predictor
 
 
-def check_golden_rows(plan: Plan, predictor: Predictor) -> None:
+def check_golden_rows(model: PlannedModel, contract: Contract, *, predictor: Predictor, batch_rows: int) -> None:
     """Score the package's golden rows and compare.
 
     Raises InvalidModel (78) where a score is further from the expected one than the package allows, or none can be
     compared.
     """
-    golden = plan.model.golden
+    golden = model.golden
     if golden is None:
         return
-    rows, scored = _score(golden, plan.model, plan.contract, predictor=predictor, batch_rows=plan.batch_rows)
-    found = features.output_table(_own(golden, plan.contract), scored.outputs)
+    rows, scored = _score(golden, model, contract, predictor=predictor, batch_rows=batch_rows)
+    found = features.output_table(_own(golden, contract), scored.outputs)
     present = {column: name for column, name in golden.columns.items() if name in rows.column_names}
     if not present:
         raise InvalidModel(
             "the golden rows do not say what they should score",
-            _path(golden, plan.model),
+            _path(golden, model),
             f"package it anew, with a column for each output: {', '.join(map(shown, golden.columns.values()))}",
         )
     for column, name in present.items():
-        _compare(found[column], rows[name], column=column, golden=golden, path=_path(golden, plan.model))
+        _compare(found[column], rows[name], column=column, golden=golden, path=_path(golden, model))
 
 
 def golden_outputs(model: PlannedModel, contract: Contract, *, predictor: Predictor, batch_rows: int) -> ScoredRows:

@@ -1,9 +1,10 @@
 """ONNX files: what they say of themselves, what is refused, and ONNX Runtime behind the Predictor seam."""
 
 from mlserve_cli.session._facts import read_facts
-from mlserve_cli.session._predictor import OnnxPredictor, Predictor, Tensors, open_predictor, settle
+from mlserve_cli.session._known import newer_opsets, unknown_operators
+from mlserve_cli.session._predictor import OnnxPredictor, Predictor, Tensors, open_model, open_predictor, settle
 from mlserve_cli.session._runtime import RowsFailed, runtime_version
-from mlserve_cli.session._support import check_supported
+from mlserve_cli.session._support import check_supported, find_unsupported
 from mlserve_cli.session._zipmap import cut_zipmaps
 from mlserve_cli.session.trees import TreesPredictor, Unsupported, open_trees, prove_equal
 
@@ -15,7 +16,11 @@ __all__ = [
     "TreesPredictor",
     "Unsupported",
     "check_supported",
+    "find_unsupported",
+    "newer_opsets",
+    "unknown_operators",
     "cut_zipmaps",
+    "open_model",
     "open_predictor",
     "open_trees",
     "prove_equal",

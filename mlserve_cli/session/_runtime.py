@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # The Linux wheel writes a device id and an event database under the user's cache folder and holds an upload address;
 # switching that off after the import is too late (measured with 1.32).
@@ -16,7 +17,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from mlserve_cli.errors import InvalidModel, shown
 
-__all__ = ["FOREIGN", "RowsFailed", "ort", "refusing", "run_failures"]
+__all__ = ["FOREIGN", "RowsFailed", "operator_schemas", "ort", "refusing", "run_failures"]
 
 # ONNX Runtime's own classes share no base, and newer versions have more of them (1.24 knows no DeviceReset).
 _OWN = tuple(each for each in vars(_state).values() if isinstance(each, type) and issubclass(each, Exception))
@@ -73,6 +74,11 @@ def run_failures(rows: int) -> Iterator[None]:
 def runtime_version() -> str:
     """ONNX Runtime's version."""
     return str(ort.__version__)
+
+
+def operator_schemas() -> list[Any]:
+    """Every operator that the runtime knows, once for each opset in which it changed: domain, name, since_version."""
+    return list(_state.get_all_operator_schema())
 
 
 def first_line(error: Exception) -> str:

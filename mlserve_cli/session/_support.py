@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 from mlserve_cli.contract import Contract, ModelFacts, TensorSpec
 from mlserve_cli.errors import InvalidModel, shown
 
@@ -27,12 +30,26 @@ def check_supported(facts: ModelFacts, contract: Contract, *, allowed_external: 
     `allowed_external` are the external data files, relative to the model's folder, whose digests a package vouches for.
     Outputs that the contract does not ask for are never computed and may be anything.
     """
-    _check_domains(facts)
-    _check_external(facts, allowed_external)
-    for spec in facts.inputs:
-        _check_input(spec, facts)
-    for output in contract.outputs:
-        _check_output(output.tensor, facts)
+    for error in find_unsupported(facts, contract, allowed_external=allowed_external):
+        raise error
+
+
+def find_unsupported(
+    facts: ModelFacts, contract: Contract | None, *, allowed_external: frozenset[str] = frozenset()
+) -> Iterator[InvalidModel]:
+    """All that cannot be run, each as `check_supported` would say it; without a contract nothing is said of outputs."""
+    outputs = contract.outputs if contract is not None else ()
+    checks: list[Callable[[], None]] = [
+        partial(_check_domains, facts),
+        partial(_check_external, facts, allowed_external),
+        *(partial(_check_input, spec, facts) for spec in facts.inputs),
+        *(partial(_check_output, output.tensor, facts) for output in outputs),
+    ]
+    for check in checks:
+        try:
+            check()
+        except InvalidModel as error:
+            yield error
 
 
 def _check_domains(facts: ModelFacts) -> None:
