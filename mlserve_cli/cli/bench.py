@@ -20,7 +20,13 @@ MEASURE = "Measuring"
 
 Models = Annotated[
     list[str],
-    option("--model", "-m", panel=options.MODEL, metavar="MODEL", help="An .onnx file or a model package folder."),
+    option(
+        "--model",
+        "-m",
+        panel=options.MODEL,
+        metavar="MODEL",
+        help="An .onnx file, a package folder, or NAME, NAME@ALIAS, NAME:VERSION in the registry.",
+    ),
 ]
 Rounds = Annotated[
     int,

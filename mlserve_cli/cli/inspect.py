@@ -12,6 +12,8 @@ from mlserve_cli.cli.terminal import TERMINAL
 
 def inspect(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A model, a finished run, or data.")],
+    registry: options.Registry = None,
+    trust_policy: options.TrustPolicy = None,
     features: options.Features = None,
     rename: options.Rename = None,
     input_format: options.InputFormat = None,
@@ -26,6 +28,7 @@ def inspect(
     \b
         mlserve inspect champion.onnx
         mlserve inspect champion.onnx --features distance,hour
+        mlserve inspect churn@champion
         mlserve inspect day=2026-11-23/
     """
     TERMINAL.configure(json=json, verbose=verbose)
@@ -39,6 +42,8 @@ def inspect(
         rename={model: file for file, model in parse.pairs(rename or (), "--rename").items()},
         dialect=Dialect(delimiter=delimiter_named(delimiter), encoding=encoding, quote=quote),
         input_format=input_format,
+        registry=registry,
+        trust_policy=trust_policy,
     )
     TERMINAL.show_result(inspected_lines(found), inspected_facts(found), on_request=True)
     return 0

@@ -13,7 +13,32 @@ OUTPUT, ERRORS, MACHINE, TALK = "Output", "Bad rows", "Running", "Talking"
 
 
 Model = Annotated[
-    str, option("--model", "-m", panel=MODEL, metavar="MODEL", help="An .onnx file or a model package folder.")
+    str,
+    option(
+        "--model",
+        "-m",
+        panel=MODEL,
+        metavar="MODEL",
+        help="An .onnx file, a package folder, or NAME, NAME@ALIAS, NAME:VERSION in the registry.",
+    ),
+]
+Registry = Annotated[
+    str | None,
+    option(
+        "--registry",
+        panel=MODEL,
+        metavar="DIR",
+        help="The registry's folder. Default: mlserve/registry in the user's data folder.",
+    ),
+]
+TrustPolicy = Annotated[
+    str | None,
+    option(
+        "--trust-policy",
+        panel=MODEL,
+        metavar="F.toml",
+        help="Which keys may sign which models. Default: mlserve/trust.toml in the user's settings, where it exists.",
+    ),
 ]
 Inputs = Annotated[
     list[str],

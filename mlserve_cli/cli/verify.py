@@ -31,6 +31,8 @@ def verify(run: Run, json: options.Json = False, quiet: options.Quiet = False, v
 
 def replay(
     run: Run,
+    registry: options.Registry = None,
+    trust_policy: options.TrustPolicy = None,
     workers: options.Workers = "auto",  # type: ignore[assignment]  # the default is converted too
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -48,6 +50,8 @@ def replay(
     from mlserve_cli.cli.summary import replayed_facts, replayed_lines
 
     with watching() as observer:
-        found = scoring.replay(run, workers=workers or None, observer=observer)
+        found = scoring.replay(
+            run, workers=workers or None, registry=registry, trust_policy=trust_policy, observer=observer
+        )
     TERMINAL.show_result(replayed_lines(found), replayed_facts(found))
     return 0

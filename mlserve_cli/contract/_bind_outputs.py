@@ -51,11 +51,11 @@ def _classes(facts: ModelFacts, spec: TensorSpec, one: DeclaredOutput) -> tuple[
     found = facts.classes.get(spec.name, ())
     if one.classes and found and one.classes != found:
         raise InvalidModel(
-            f"the package's contract gives {shown(spec.name)} the classes {list(one.classes)}, the model says {list(found)}"
+            f"the package's contract gives {shown(spec.name)} the classes {list(one.classes)}, the model {list(found)}"
         )
     if one.classes and len(one.columns) not in (1, len(one.classes)):
         raise InvalidModel(
-            f"the package's contract names {len(one.classes)} classes for the {len(one.columns)} columns of {shown(spec.name)}"
+            f"the package's contract names {len(one.classes)} classes for {len(one.columns)} columns of {shown(spec.name)}"
         )
     return found or one.classes
 

@@ -12,6 +12,7 @@ from mlserve_cli.errors import InputMissing, shown
 from mlserve_cli.manifest.records import Sealed, Stages, decode_sealed
 from mlserve_cli.planning import Plan
 from mlserve_cli.storage import translated
+from mlserve_cli.trust import SignatureCheck
 
 MANIFEST_FORMAT = 1
 
@@ -40,7 +41,12 @@ class Run(Value, frozen=True):
 
 
 class ModelAccount(Value, frozen=True):
-    """The model that made every score of this run; what ran it, and why that rather than the other."""
+    """The model that made every score of this run; what ran it, and why that rather than the other.
+
+    `registry` is the registry's folder, "" for a model that was named by its path; `alias` what named the version then,
+    "" where the version was named itself. `signature` says who signed it and which trust policy let it run; null where
+    there was no policy, and nothing was asked.
+    """
 
     name: str
     version: str
@@ -56,6 +62,9 @@ class ModelAccount(Value, frozen=True):
     golden_rows: Literal["passed", "none"]
     predictor: Literal["onnxruntime", "trees"]
     predictor_reason: str
+    alias: str = ""
+    registry: str = ""
+    signature: SignatureCheck | None = None
 
 
 class InputAccount(Value, frozen=True):

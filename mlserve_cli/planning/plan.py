@@ -145,12 +145,13 @@ def difference(old: Plan, new: Plan) -> str:
 def _identity(plan: Plan) -> dict[str, object]:
     """All that a plan is identified by: everything but where its model and inputs lay, and why it is what it is.
 
-    A model's name goes with its place: a bare file has no other. A package's is in its digest.
+    A model's name and version go with its place: a file or a registry's shelf. What a package itself says is in its
+    digest.
     """
     named = (name for name in plan.__struct_fields__ if not name.endswith("_reason"))
     return {
         **{name: msgspec.to_builtins(getattr(plan, name)) for name in named},
-        "model": _without(plan.model, ("path", "name")),
+        "model": _without(plan.model, ("path", "name", "version")),
         "inputs": [_without(shard, ("path",)) for shard in plan.inputs],
     }
 

@@ -45,7 +45,7 @@ class Registry:
         """Every name with at least one entry in its history."""
         with storage.translated(self.root, "list"):
             names = [path.name for path in self.root.iterdir()] if self.root.is_dir() else []
-        return tuple(sorted(name for name in names if is_name(name) and (self.root / name / "history").is_dir()))
+        return tuple(sorted(name for name in names if is_name(name) and (self.root / name / "head.json").is_file()))
 
     def history(self, name: str) -> History:
         """All that was done under a name, proved to be whole. Raises UnknownModel (66), InvalidRegistry (78)."""
@@ -82,15 +82,17 @@ class Registry:
         """
         source = open_package(package)
         name = checked_name(name or source.name)
+        if alias:
+            checked_name(alias, what="alias")
         content = _content(source, name)
         with self._writing(name) as (shelf, history):
             standing = [number for number, entry in history.versions.items() if entry.digest == content.digest]
             version = standing[-1] if standing else history.highest + 1
             if not standing:
                 entry = _entry(history, "add", version=version, digest=content.digest, why=why, by=by)
-                history = shelf.change(history, entry, prepare=lambda: content.put(shelf.version_folder(version)))
+                history = shelf.change(entry, prepare=lambda: content.put(shelf.version_folder(version)))
             if alias:
-                self._point(shelf, history, checked_name(alias, what="alias"), version, why=why, by=by)
+                self._point(shelf, history, alias, version, why=why, by=by)
         return Change(name, version, content.digest, alias, already=bool(standing))
 
     def set_alias(self, name: str, alias: str, version: int, *, why: str = "", by: str = "") -> Change:
@@ -119,7 +121,7 @@ class Registry:
             version = earlier[-1]
             digest = history.versions[version].digest
             entry = _entry(history, "rollback", version=version, alias=alias, digest=digest, why=why, by=by)
-            shelf.change(history, entry)
+            shelf.change(entry)
             return Change(name, version, digest, alias, before=trail[-1])
 
     def remove(
@@ -136,7 +138,7 @@ class Registry:
                 raise self._no_version(name, version, history)
             self._refuse_where_wanted(name, version, history, unused_days=unused_days)
             entry = _entry(history, "remove", version=version, digest=added.digest, why=why, by=by)
-            shelf.change(history, entry)
+            shelf.change(entry)
             return Change(name, version, added.digest)
 
     def uses(self, name: str, version: int) -> Sequence[Use]:
@@ -151,7 +153,7 @@ class Registry:
         before = history.aliases.get(alias, 0)
         if before != version:
             entry = _entry(history, "alias", version=version, alias=alias, digest=added.digest, why=why, by=by)
-            shelf.change(history, entry)
+            shelf.change(entry)
         return Change(name, version, added.digest, alias, before=before, already=before == version)
 
     def _refuse_where_wanted(self, name: str, version: int, history: History, *, unused_days: float) -> None:
@@ -199,9 +201,12 @@ class Registry:
             return UnknownModel(
                 f"there is no model {shown(name)}",
                 where,
-                "there is no such registry; name the folder with --registry, or a file: a path has a / or ends in .onnx",
+                "there is no such registry: name it with --registry; or a file, with a / in it or .onnx at its end",
             )
-        hint = nearest(name, self.names()) or "mlserve model list shows what there is; a path has a / or ends in .onnx"
+        hint = (
+            nearest(name, self.names())
+            or "mlserve model list shows what there is; a file has a / in it or .onnx at its end"
+        )
         return UnknownModel(f"the registry has no model {shown(name)}", where, hint)
 
     def _shelf(self, name: str) -> Shelf:

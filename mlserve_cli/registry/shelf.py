@@ -81,7 +81,7 @@ class Shelf:
                 storage.sweep_drafts(self.folder / name)
             yield self._settled()
 
-    def change(self, history: History, entry: Entry, *, prepare: Callable[[], None] | None = None) -> History:
+    def change(self, entry: Entry, *, prepare: Callable[[], None] | None = None) -> History:
         """Make one change; the caller is `writing`. `prepare` puts a new version in its place."""
         comes_or_goes = entry.version if entry.action in ("add", "remove") else 0
         intent = Intent(HISTORY_FORMAT, entry.sequence, comes_or_goes)

@@ -38,6 +38,7 @@ from mlserve_cli.scoring.machine import cpu_model
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import runtime_version
+from mlserve_cli.tables import text_of
 
 QUARANTINED_EXIT_CODE = 3
 
@@ -147,6 +148,9 @@ def _model(model: ResolvedModel, plan: Plan) -> ModelAccount:
         golden_rows="passed" if plan.model.golden else "none",
         predictor=plan.predictor,
         predictor_reason=plan.predictor_reason,
+        alias=model.found.alias,
+        registry=text_of(model.found.registry),
+        signature=model.signature,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from mlserve_cli import tables
 from mlserve_cli.contract import Contract, bind
 from mlserve_cli.errors import InputMissing, InvalidModel, shown
 from mlserve_cli.manifest import Manifest, read_manifest
+from mlserve_cli.registry import is_path
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.verify_run import MANIFEST_SUFFIX
 from mlserve_cli.tables import Dialect, Shard
@@ -49,20 +49,25 @@ def inspect(
     rename: Mapping[str, str] | None = None,
     dialect: Dialect = tables.Dialect(),
     input_format: Literal["parquet", "csv"] | None = None,
+    registry: str | None = None,
+    trust_policy: str | None = None,
 ) -> Inspected:
-    """What stands at TARGET: a model (file or package), a finished run, or data.
+    """What stands at TARGET: a model (file, package, or a name in the registry), a finished run, or data.
 
     Raises InputMissing (66) where nothing stands, and what the thing deserves where it cannot be read.
     """
     path = Path(target)
-    if not path.exists() and not any(character in target for character in "*?["):
+    is_glob = any(character in target for character in "*?[")
+    if not (is_glob or is_path(target)):
+        return _model(target, features, rename or {}, registry=registry, trust_policy=trust_policy)
+    if not path.exists() and not is_glob:
         raise InputMissing(f"{shown(target, limit=400)} does not exist", "", "name a model, a run or data")
     if path.name.endswith(MANIFEST_SUFFIX) or path.name == "manifest.json":
         return read_manifest(path)
     if (path / "manifest.json").is_file():
         return read_manifest(path / "manifest.json")
     if path.suffix == ".onnx" or (path / "package.toml").is_file():
-        return _model(target, features, rename or {})
+        return _model(target, features, rename or {}, registry=registry, trust_policy=trust_policy)
     found = tables.find_files((target,), output=None)
     shards = tuple(
         tables.look_into(file, index=index, dialect=dialect, input_format=input_format)
@@ -71,8 +76,15 @@ def inspect(
     return InspectedData(shards, found.skipped)
 
 
-def _model(target: str, features: Sequence[str], rename: Mapping[str, str]) -> InspectedModel:
-    model = resolve(os.fspath(target))
+def _model(
+    target: str,
+    features: Sequence[str],
+    rename: Mapping[str, str],
+    *,
+    registry: str | None,
+    trust_policy: str | None,
+) -> InspectedModel:
+    model = resolve(target, registry=registry, trust_policy=trust_policy)
     try:
         contract = bind(
             model.facts,

@@ -19,6 +19,7 @@ from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.task import Job, TaskFailure, jobs_of, run_job
 from mlserve_cli.scoring.verify_run import check_files, manifest_path_of
+from mlserve_cli.tables import os_path
 
 # What two machines' float32 arithmetic may differ by, where the libraries or the processor are not the same.
 TOLERANCE = 1e-5
@@ -39,17 +40,28 @@ class Replayed:
     differs: tuple[str, ...]
 
 
-def replay(run: str, *, workers: int | None = None, observer: Observer = SILENT) -> Replayed:
+def replay(
+    run: str,
+    *,
+    workers: int | None = None,
+    registry: str | None = None,
+    trust_policy: str | None = None,
+    observer: Observer = SILENT,
+) -> Replayed:
     """Score the run's plan again, into a folder that is thrown away.
 
-    Raises InvalidModel (78) where the model is another, InputChanged (75) or InputMissing (66) where an input is, and
-    RunMismatch (65) where the output is not the same: to the byte here, within 1e-5 in another environment.
+    The model is looked for where it lay then, or under its name and version in `registry`, where one is given or the
+    run had it from one.
+
+    Raises Untrusted (77) where a trust policy does not let the model run now, InvalidModel (78) where it is another,
+    InputChanged (75) or InputMissing (66) where an input is, and RunMismatch (65) where the output is not the same: to
+    the byte here, within 1e-5 in another environment.
     """
     path = manifest_path_of(run)
     manifest = read_manifest(path)
     check_files(manifest, path.parent)
     plan = manifest.plan
-    model = _same_model(plan)
+    model = _same_model(manifest, registry=registry, trust_policy=trust_policy)
     for shard in plan.inputs:
         tables.check_unchanged(shard)
     with storage.scratch(encode_canonical(plan)) as staging:
@@ -57,8 +69,13 @@ def replay(run: str, *, workers: int | None = None, observer: Observer = SILENT)
         return _compare(manifest, path, list(_files(plan, records, staging, path)))
 
 
-def _same_model(plan: Plan) -> ResolvedModel:
-    model = resolve(plan.model.folder)
+def _same_model(manifest: Manifest, *, registry: str | None, trust_policy: str | None) -> ResolvedModel:
+    plan, account = manifest.plan, manifest.model
+    if account.registry:
+        place, then = f"{account.name}:{account.version}", os_path(account.registry)
+        model = resolve(place, registry=registry or then, trust_policy=trust_policy)
+    else:
+        model = resolve(plan.model.folder, trust_policy=trust_policy)
     if model.package.digest != plan.model.digest:
         raise InvalidModel(
             f"the model is another one now: {model.package.digest}, the run was made by {plan.model.digest}",

@@ -29,6 +29,8 @@ class ScoreRequest:
     model: str
     inputs: tuple[str, ...]
     output: str
+    registry: str | None = None
+    trust_policy: str | None = None
     features: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     schema_mode: Literal["strict", "coerce"] = "strict"

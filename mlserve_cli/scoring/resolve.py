@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlserve_cli.contract import Contract, Declared, Input, ModelFacts, bind
 from mlserve_cli.errors import InvalidModel, shown
 from mlserve_cli.planning import PlannedGolden, PlannedModel
-from mlserve_cli.registry import Package, open_package
+from mlserve_cli.registry import Found, Package, find, subject_of
 from mlserve_cli.session import read_facts
 from mlserve_cli.tables import text_of
+from mlserve_cli.trust import SignatureCheck, check, read_policy
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A package whose digests hold and whose ONNX file can be run here."""
+    """A package whose digests hold and whose ONNX file can be run here, and as what it was found.
 
-    package: Package
+    `signature` is what a trust policy had to say of it, None where there is no policy.
+    """
+
+    found: Found
     facts: ModelFacts
+    signature: SignatureCheck | None = None
+
+    @property
+    def package(self) -> Package:
+        """The package itself."""
+        return self.found.package
 
     def planned(self, contract: Contract) -> PlannedModel:
         """What the plan says of it, where its outputs are written as `contract` says."""
@@ -56,15 +67,19 @@ class ResolvedModel:
             return ()
 
 
-def resolve(model: str) -> ResolvedModel:
-    """Open and look into MODEL.
+def resolve(model: str, *, registry: str | None = None, trust_policy: str | None = None) -> ResolvedModel:
+    """Open and look into MODEL: a path, or a name in the registry, whose alias is looked up this once.
 
-    Raises InputMissing (66) where nothing stands, InvalidModel (78) where it cannot be trusted or run.
+    Raises InputMissing (66) where nothing stands, Untrusted (77) where `trust_policy`, or else the user's own, does not
+    let it run, InvalidModel (78) where it cannot be run.
     """
-    package = open_package(model)
+    found = find(model, registry=Path(registry) if registry else None)
+    package = found.package
+    policy = read_policy(trust_policy)
+    signature = check(subject_of(package), policy) if policy is not None else None
     facts = read_facts(package.model_path)
     if facts.sha256 != package.model_sha256:
         raise InvalidModel(
             "the model changed while it was opened", shown(package.model_path, limit=400), "run it again"
         )
-    return ResolvedModel(package, facts)
+    return ResolvedModel(found, facts, signature)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlserve_cli.manifest import Manifest
 from mlserve_cli.planning import Estimate, Plan
+from mlserve_cli.registry import Use, login_name, note_use
 from mlserve_cli.scoring.estimate import expected_seconds
 from mlserve_cli.scoring.layout import Layout, lay_out
 from mlserve_cli.scoring.plan import make_plan
@@ -15,6 +16,7 @@ from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.rows import output_schema
 from mlserve_cli.scoring.run import hold_output, open_run, run_tasks
 from mlserve_cli.scoring.spool import standard_input
+from mlserve_cli.tables import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
     new run does.
     """
     observer.stage("planning")
-    model = resolve(request.model)
+    model = resolve(request.model, registry=request.registry, trust_policy=request.trust_policy)
     with hold_output(request) as place, standard_input(request.inputs) as inputs:
         plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
         with open_run(plan, request, model=model, place=place, observer=observer) as run:
@@ -63,12 +65,22 @@ def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
                 return RunResult(run.standing, place.out, place.manifest, already=True)
             run_tasks(run, predictor=predictor, observer=observer)
             observer.stage("committing")
-            return RunResult(run.commit(), place.out, place.manifest, already=False)
+            result = RunResult(run.commit(), place.out, place.manifest, already=False)
+            _note_use(model, result)
+            return result
+
+
+def _note_use(model: ResolvedModel, result: RunResult) -> None:
+    """For `mlserve model remove` and `show`; the run stands already, whatever comes of it."""
+    found, run = model.found, result.manifest.run
+    if found.registry:
+        use = Use(run.id, run.finished_at, login_name(), found.alias, text_of(str(result.output)))
+        note_use(Path(found.registry) / found.name, found.version, use)
 
 
 def preview(request: ScoreRequest, *, observer: Observer = SILENT) -> Preview:
     """The plan and an estimate of time and memory, measured on the first rows; nothing is written."""
-    model = resolve(request.model)
+    model = resolve(request.model, registry=request.registry, trust_policy=request.trust_policy)
     with standard_input(request.inputs) as inputs:
         plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
         layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)

@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from mlserve_cli.cli import app
+from mlserve_cli.registry import Registry
 from tests import dishonest, models
 from tests.cli.desk import ROWS, TREE, Desk, Ended
 
@@ -41,7 +42,7 @@ def options_of(command: str) -> dict[str, Any]:
 # What the contract names, and what there is
 
 CONTRACT = (
-    "--model --input --output --features --rename --schema-mode --nulls --nan-scores --id-column --passthrough "
+    "--model --registry --input --output --features --rename --schema-mode --nulls --nan-scores --id-column --passthrough "
     "--threshold --labels --delimiter --encoding --quote --null-value --header --max-field-bytes --input-format "
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
     "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --deduplicate --reuse "
@@ -105,6 +106,7 @@ ALL_AT_ONCE: dict[str, tuple[str, object]] = {  # as a variable has it, as TOML 
     "--model": ("linear.onnx", "linear.onnx"),
     "--input": ("rows.csv\nmore.csv", ["rows.csv", "more.csv"]),
     "--output": ("out", "out"),
+    "--registry": ("shelves", "shelves"),
     "--features": ("a,b,c", "a,b,c"),
     "--rename": ("C=c", ["C=c"]),
     "--schema-mode": ("coerce", "coerce"),
@@ -204,6 +206,11 @@ CASES: dict[str, Case] = {
     "--model": Case(("--model", "other.onnx"), before=lambda desk: desk.save("other.onnx", models.mlp(3))),
     "--input": Case(("--input", "other.csv"), before=lambda desk: desk.write("other.csv", WRONG_NAME.lower())),
     "--output": Case(("--output", "other.csv")),
+    "--registry": Case(
+        ("--registry", "shelves"),
+        both=("-m", "churn:1"),
+        before=lambda desk: Registry(desk.folder / "shelves").add(desk.path("linear.onnx"), name="churn"),
+    ),
     "--features": Case(("--features", "c,b,a")),
     "--rename": Case(("--rename", "C=c"), rows=WRONG_NAME),
     "--schema-mode": Case(("--schema-mode", "coerce"), rows="a,b,c\n 1,2,3\n"),
