@@ -26,6 +26,7 @@ from mlserve_cli.trust import (
     read_policy,
     read_public_key,
 )
+from mlserve_cli.trust.policy import VARIABLE
 
 HEAD = f"""# Which keys may sign which models for this user: mlserve model trust
 format = {POLICY_FORMAT}
@@ -91,7 +92,7 @@ def change_policy(
 
 def _standing(policy: str | None) -> tuple[Policy, str, Path]:
     """The policy as it stands, or an empty one where none does."""
-    place = policy or default_policy_path()
+    place = policy or os.environ.get(VARIABLE) or default_policy_path()
     if not place:
         raise OutputError("this user has no folder for settings", "", "name the file with --trust-policy")
     path = Path(place).absolute()

@@ -43,7 +43,7 @@ class Subject:
         return shown(f"{self.name}:{self.version}" if self.version else self.name, limit=200)
 
 
-class Checked(Value, frozen=True):
+class SignatureCheck(Value, frozen=True):
     """What a check found: who signed, by what the policy calls the key and by its id, and which policy let it run."""
 
     signer: str
@@ -56,7 +56,7 @@ class Checked(Value, frozen=True):
         return self.key_id != ""
 
 
-def check(subject: Subject, policy: Policy) -> Checked:
+def check(subject: Subject, policy: Policy) -> SignatureCheck:
     """Whether the policy lets the model run.
 
     Every signature by a key of the policy must hold, and one of these keys must be allowed to sign this name.
@@ -68,12 +68,12 @@ def check(subject: Subject, policy: Policy) -> Checked:
         signature_holds(bundle, subject, key=policy.by_id[bundle.key_id][1], where=shown(str(path), limit=400))
     signers = [bundle.key_id for _, bundle in known if policy.may_sign(bundle.key_id, subject.name)]
     if signers:
-        return Checked(policy.by_id[signers[0]][0].name, signers[0], policy.sha256)
+        return SignatureCheck(policy.by_id[signers[0]][0].name, signers[0], policy.sha256)
     if known:
         names = ", ".join(sorted({shown(policy.by_id[bundle.key_id][0].name) for _, bundle in known}))
         raise Untrusted(f"{subject.spelled} is signed by {names}, whose key may not sign this name", policy.where)
     if policy.file.unsigned == "allow":
-        return Checked("", "", policy.sha256)
+        return SignatureCheck("", "", policy.sha256)
     by = "by no key that the policy knows" if subject.signatures else "by nobody"
     raise Untrusted(f"{subject.spelled} is signed {by}", policy.where, HOW)
 

@@ -21,6 +21,7 @@ from mlserve_cli.trust.keys import PublicKey, load_public_key
 
 POLICY_FORMAT = 1
 SIZE_LIMIT_BYTES = 16 << 20
+VARIABLE = "MLSERVE_TRUST_POLICY"
 
 
 class TrustedKey(Value, frozen=True, omit_defaults=True):
@@ -60,12 +61,13 @@ class Policy:
 
 
 def read_policy(path: str | None = None) -> Policy | None:
-    """The policy at `path`, or the user's own, or None where neither is.
+    """The policy at `path`, else the one that MLSERVE_TRUST_POLICY names, else the user's own, or None without any.
 
     Raises InvalidConfig (78) where it is not valid, does not exist though it was named, or could be changed by anyone.
     """
-    place = path or default_policy_path()
-    if not place or (path is None and not os.path.lexists(place)):
+    named = path or os.environ.get(VARIABLE)
+    place = named or default_policy_path()
+    if not place or (not named and not os.path.lexists(place)):
         return None
     where = shown(place, limit=400)
     try:
