@@ -156,7 +156,7 @@ def tuned_lines(found: Tuned, *, model: str) -> list[str]:
 def _row(one: Measured) -> str:
     mark = "  faster" if one.wins else ""
     name = str(one.candidate)
-    return f"  {name:<52} {one.rows_per_s:>12,.0f} {one.expected_s:>7.1f} s {one.ratio:>6.2f}x {one.noise:>6.2f}{mark}"
+    return f"  {name:<52} {one.rows_per_s:>12,.0f} {one.expected_s:>7.2f} s {one.ratio:>6.2f}x {one.noise:>6.2f}{mark}"
 
 
 def _verdict(found: Tuned, *, model: str) -> list[str]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import dishonest, models
-from tests.cli.desk import Desk
+from tests.cli.desk import MLSERVE, Desk, environment
 
 
 @pytest.fixture
@@ -21,34 +25,55 @@ def costly_desk(desk: Desk) -> Desk:
     return desk
 
 
-def test_what_it_writes_is_what_score_then_does(costly_desk: Desk) -> None:
+def test_what_it_writes_is_what_score_then_does(costly_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk, work = costly_desk, ["-m", costly_desk.path("costly.onnx"), "-i", costly_desk.path("rows.parquet")]
     (desk.folder / "tmp").mkdir()
     desk.write("mlserve.toml", "# ours\nlimit = 5000\n")
 
     ended = desk.process(
-        "tune", *work, "--features", "x", "--budget", "3s", "--write", desk.path("mlserve.toml"),
+        "tune", *work, "--features", "x", "--budget", "6s", "--try-batch-rows", "8192",
+        "--write", desk.path("mlserve.toml"),
         env={"TMPDIR": desk.path("tmp")},
     )  # fmt: skip
 
     assert ended.code == 0, ended.err
-    assert ended.last["chosen"]["batch-rows"] == 4_096
+    assert ended.last["chosen"]["batch-rows"] == 8_192
     assert ended.last["written"] == desk.path("mlserve.toml")
-    assert "chosen    batch-rows 4096" in ended.out
+    assert "chosen    batch-rows 8192" in ended.out
     assert list((desk.folder / "tmp").iterdir()) == []
-    scored = desk.run("score", *work, "--features", "x", "-o", desk.path("out"), "--config", desk.path("mlserve.toml"))
+    monkeypatch.setenv("MLSERVE_CONFIG", desk.path("mlserve.toml"))
+    scored = desk.run("score", *work, "--features", "x", "-o", desk.path("out"))
     assert scored.code == 0, scored.err
-    assert desk.manifest()["plan"]["batch_rows"] == 4_096
-    assert desk.manifest()["run"]["settings"]["batch-rows"] == {"value": "4096", "source": "file"}
+    assert desk.manifest()["plan"]["batch_rows"] == 8_192
+    assert desk.manifest()["run"]["settings"]["batch-rows"] == {"value": "8192", "source": "file"}
     assert desk.manifest()["rows"]["rows_in"] == 5_000
+
+
+def test_a_signal_ends_it_with_nothing_left(costly_desk: Desk) -> None:
+    desk = costly_desk
+    (desk.folder / "tmp").mkdir()
+    work = ["-m", desk.path("costly.onnx"), "-i", desk.path("rows.parquet"), "--features", "x"]
+    command = [*MLSERVE, "tune", *work, "--budget", "1m", "--write", desk.path("mlserve.toml")]
+    with subprocess.Popen(
+        command, env=environment(TMPDIR=desk.path("tmp")), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not list((desk.folder / "tmp").iterdir()):  # until a trial is under way
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert json.loads(out)["status"] == "interrupted"
+    assert list((desk.folder / "tmp").iterdir()) == []
+    assert not (desk.folder / "mlserve.toml").exists()
 
 
 def test_without_a_file_it_says_which_options_to_give(costly_desk: Desk) -> None:
     desk = costly_desk
     work = ["-m", desk.path("costly.onnx"), "-i", desk.path("rows.parquet"), "--features", "x"]
-    ended = desk.run("tune", *work, "--budget", "3s")
+    ended = desk.run("tune", *work, "--budget", "6s", "--try-batch-rows", "8192")
     assert ended.code == 0, ended.err
-    assert "--batch-rows 4096" in ended.out
+    assert "--batch-rows 8192" in ended.out
     assert ended.last["written"] is None
     alone = desk.run("tune", *work, "--budget", "1s", "--json")
     assert alone.out.count("\n") == 1

@@ -49,13 +49,14 @@ def costly_call() -> ModelProto:
 
 
 def test_a_batch_that_is_faster_for_certain_is_chosen_and_written(folder: Path) -> None:
-    found = tuned(folder, costly_call(), rows=16_384, write=folder / "mlserve.toml")
+    found = tuned(folder, costly_call(), rows=16_384, budget_s=8.0, write=folder / "mlserve.toml")
 
     assert found.auto["batch-rows"] == 1_024
     assert found.chosen is not None
-    assert found.chosen.batch_rows == 4_096
+    assert found.chosen.batch_rows in (2_048, 4_096)
     assert found.final is not None
-    assert found.final.ratio > 1.5
+    assert found.final.wins
+    assert found.final.ratio > 1.2
     assert found.written == folder / "mlserve.toml"
     assert settings_in(found.written) == found.chosen.settings
 
