@@ -53,6 +53,8 @@ def tune(
     budget: Budget = "30s",  # type: ignore[assignment]  # the default is converted too
     try_batch_rows: TryBatchRows = None,
     write: Write = None,
+    registry: options.Registry = None,
+    trust_policy: options.TrustPolicy = None,
     features: options.Features = None,
     rename: options.Rename = None,
     schema_mode: options.SchemaMode = "strict",
@@ -98,6 +100,8 @@ def tune(
         model=model,
         inputs=tuple(inputs),
         output="",
+        registry=registry,
+        trust_policy=trust_policy,
         features=tuple(features or ()),
         rename={model_name: file_name for file_name, model_name in parse.pairs(rename or (), "--rename").items()},
         schema_mode=schema_mode,

@@ -125,7 +125,7 @@ def tune(
         settings_in(Path(write))  # a file that cannot be changed is refused before anything is measured
     request = replace(request, output=STREAM)  # what trials write lies in folders of their own
     request = replace(request, predictor="auto", batch_rows=None, workers=None, threads_per_worker=None)
-    model = resolve(request.model)
+    model = resolve(request.model, registry=request.registry, trust_policy=request.trust_policy)
     with standard_input(request.inputs) as inputs:
         plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
         if not plan.rows:
