@@ -83,7 +83,7 @@ def airflow(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure everything and write it to docs/; half an hour on a quiet machine. For less: -- --rows 400000 --rounds 2"""
+    """Measure everything into docs/; half an hour on a quiet machine. For less: -- --rows 400000 --rounds 2"""
     bench = bench_installed(session)
     given = list(session.posargs)
     if platform.machine() == "x86_64":  # there is no oneDAL for others
