@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
-_HOMES: dict[str, str] = {}  # function -> the module that it comes from
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlserve_cli.signing import keygen, sign, trust_add, trust_check, trust_list, trust_remove, trust_set
+    from mlserve_cli.validation import validate
+
+__all__ = [
+    "keygen",
+    "sign",
+    "trust_add",
+    "trust_check",
+    "trust_list",
+    "trust_remove",
+    "trust_set",
+    "validate",
+]
+_SIGNING, _VALIDATION = "mlserve_cli.signing", "mlserve_cli.validation"
+_HOMES = {  # function -> the module that it comes from
+    "keygen": _SIGNING,
+    "sign": _SIGNING,
+    "trust_add": _SIGNING,
+    "trust_check": _SIGNING,
+    "trust_list": _SIGNING,
+    "trust_remove": _SIGNING,
+    "trust_set": _SIGNING,
+    "validate": _VALIDATION,
+}
 
 
 def __getattr__(name: str) -> object:

@@ -305,7 +305,7 @@ class Forbidden(MlserveError):
 class Untrusted(Forbidden):
     """The trust policy does not let this model run: unsigned, signed by another, or not what was signed."""
 
-    usual_hint = "mlserve model trust shows which keys may sign what"
+    usual_hint = "mlserve model trust list shows which keys may sign what"
 
 
 class InvalidModel(MlserveError):

@@ -36,7 +36,7 @@ _HEADER = re.compile(r"\s*\[")
 _KEYS, _MINIMUM = re.compile(r"\s*\[\[\s*keys\s*\]\]"), re.compile(r"\s*\[\s*minimum_versions\s*\]")
 
 
-def add_key(public_key: str, *, models: Sequence[str], name: str = "", policy: str | None = None) -> Policy:
+def trust_add(public_key: str, *, models: Sequence[str], name: str = "", trust_policy: str | None = None) -> Policy:
     """Trust the key in a PEM file for the names that the patterns `models` match; the policy is made where none is.
 
     `name` is what people call it, by default its file's. Raises UsageError (2) where no name is given to sign, and
@@ -45,7 +45,7 @@ def add_key(public_key: str, *, models: Sequence[str], name: str = "", policy: s
     if not models:
         raise UsageError("no model is named that the key may sign", "", "--models 'churn*', or '*' for all")
     key = read_public_key(public_key)
-    before, text, path = _standing(policy)
+    before, text, path = _standing(trust_policy)
     if key.id in before.by_id:
         raise InvalidConfig(f"the policy has key {key.short} already", before.where, "remove it first")
     called = name or Path(public_key).stem
@@ -56,9 +56,9 @@ def add_key(public_key: str, *, models: Sequence[str], name: str = "", policy: s
     return _write(text.rstrip("\n") + "\n" + block, wanted, path=path)
 
 
-def remove_key(key: str, *, policy: str | None = None) -> Policy:
+def trust_remove(key: str, *, trust_policy: str | None = None) -> Policy:
     """Trust a key no longer: named by its name in the policy, or by the beginning of its id (8 digits or more)."""
-    before, text, path = _standing(policy)
+    before, text, path = _standing(trust_policy)
     place = _place_of(key, before)
     blocks = _blocks(text)
     at = [index for index, block in enumerate(blocks) if _KEYS.match(block)]
@@ -68,16 +68,16 @@ def remove_key(key: str, *, policy: str | None = None) -> Policy:
     return _write("".join(blocks), msgspec.structs.replace(before.file, keys=kept), path=path)
 
 
-def change_policy(
+def trust_set(
     *,
     unsigned: Literal["refuse", "allow"] | None = None,
     minimum: tuple[str, int] | None = None,
-    policy: str | None = None,
+    trust_policy: str | None = None,
 ) -> Policy:
     """Say whether unsigned models may run, and from which version on a name may."""
     if unsigned is None and minimum is None:
         raise UsageError("nothing is to be changed", "", "--unsigned, --minimum")
-    before, text, path = _standing(policy)
+    before, text, path = _standing(trust_policy)
     wanted = before.file
     if unsigned is not None:
         text = _with_line(text, "unsigned", f"unsigned = {_quoted(unsigned)}\n", within=None)

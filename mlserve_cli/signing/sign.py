@@ -12,16 +12,14 @@ from mlserve_cli.storage import publish, translated
 from mlserve_cli.trust import (
     Bundle,
     Subject,
-    decode_bundle,
     encode_bundle,
     encode_statement,
     files_of,
+    read_signature,
     signature_holds,
     signed_bytes,
     statement_of,
 )
-from mlserve_cli.trust.bundle import SIZE_LIMIT_BYTES
-from mlserve_cli.trust.files import read_file
 from mlserve_cli.trust.keys import hash_for
 
 
@@ -36,14 +34,14 @@ class Signed:
     already: bool
 
 
-def sign(model: str, *, key: str, passphrase: bytes | None = None, registry: Path | None = None) -> Signed:
+def sign(model: str, *, key: str, passphrase: bytes | None = None, registry: str | None = None) -> Signed:
     """Sign MODEL, a package folder or a version of a registry, with the private key in a PEM file.
 
     Its digests are proved before. Raises InvalidModel (78) where they do not hold or the key is none, OutputExists
     (73) where a signature by this key stands that is for something else.
     """
     private = read_private_key(key, passphrase=passphrase)
-    subject = subject_of(find(model, registry=registry).package)
+    subject = subject_of(find(model, registry=Path(registry) if registry else None).package)
     if subject.folder is None:
         raise InvalidModel(
             "a bare ONNX file has no place for a signature",
@@ -80,8 +78,7 @@ def _check_standing(path: Path, subject: Subject, key: PrivateKey) -> None:
     """A signature by this key that holds is as good as a new one (no two are the same); any other is in the way."""
     where = shown(str(path), limit=400)
     try:
-        bundle = decode_bundle(read_file(str(path), limit_bytes=SIZE_LIMIT_BYTES), where=where)
-        signature_holds(bundle, subject, key=key.public, where=where)
+        signature_holds(read_signature(path), subject, key=key.public, where=where)
     except Untrusted as error:
         raise OutputExists(
             f"a signature stands there, and {error.what}", where, "look into it, then delete it"

@@ -1,7 +1,7 @@
 """Whether a model may run: the policy of whom to trust, signatures and what they say. Nothing is written here."""
 
 from mlserve_cli.trust.bundle import SUFFIX, Bundle, decode_bundle, encode_bundle, signed_bytes
-from mlserve_cli.trust.check import SignatureCheck, Subject, check, files_of, signature_holds
+from mlserve_cli.trust.check import SignatureCheck, Subject, check, files_of, read_signature, signature_holds
 from mlserve_cli.trust.keys import PublicKey, load_public_key, read_public_key
 from mlserve_cli.trust.policy import (
     POLICY_FORMAT,
@@ -37,6 +37,7 @@ __all__ = [
     "load_public_key",
     "read_policy",
     "read_public_key",
+    "read_signature",
     "signature_holds",
     "signed_bytes",
     "statement_of",

@@ -63,7 +63,8 @@ def check(subject: Subject, policy: Policy) -> SignatureCheck:
     Raises Untrusted (77) where that is not so.
     """
     _check_age(subject, policy)
-    known = [(path, bundle) for path, bundle in _bundles(subject) if bundle.key_id in policy.by_id]
+    bundles = [(path, read_signature(path)) for path in subject.signatures]
+    known = [(path, bundle) for path, bundle in bundles if bundle.key_id in policy.by_id]
     for path, bundle in known:
         signature_holds(bundle, subject, key=policy.by_id[bundle.key_id][1], where=shown(str(path), limit=400))
     signers = [bundle.key_id for _, bundle in known if policy.may_sign(bundle.key_id, subject.name)]
@@ -76,6 +77,11 @@ def check(subject: Subject, policy: Policy) -> SignatureCheck:
         return SignatureCheck("", "", policy.sha256)
     by = "by no key that the policy knows" if subject.signatures else "by nobody"
     raise Untrusted(f"{subject.spelled} is signed {by}", policy.where, HOW)
+
+
+def read_signature(path: Path) -> Bundle:
+    """The bundle in a file; nothing of it is proved yet. Untrusted (77) where it is none."""
+    return decode_bundle(read_file(str(path), limit_bytes=SIZE_LIMIT_BYTES), where=shown(str(path), limit=400))
 
 
 def signature_holds(bundle: Bundle, subject: Subject, *, key: PublicKey, where: str) -> Statement:
@@ -119,12 +125,6 @@ def _check_age(subject: Subject, policy: Policy) -> None:
         )
     if int(subject.version) < least:
         raise Untrusted(f"{subject.spelled} is older than version {least}, the oldest that may run", policy.where)
-
-
-def _bundles(subject: Subject) -> Iterator[tuple[Path, Bundle]]:
-    for path in subject.signatures:
-        data = read_file(str(path), limit_bytes=SIZE_LIMIT_BYTES)
-        yield path, decode_bundle(data, where=shown(str(path), limit=400))
 
 
 def _check_files(signed: Mapping[str, str], subject: Subject, *, where: str) -> None:

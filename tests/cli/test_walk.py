@@ -65,7 +65,7 @@ def test_the_commands_are_the_functions_of_the_package() -> None:
 def test_the_commands_of_a_models_life_are_functions_of_mlserve_cli_model() -> None:
     from mlserve_cli import model
 
-    ours = {command.removeprefix("model ") for command in COMMANDS if command.startswith("model ")}
+    ours = {command.removeprefix("model ").replace(" ", "_") for command in COMMANDS if command.startswith("model ")}
     assert ours <= set(model.__all__)
 
 
