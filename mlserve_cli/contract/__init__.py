@@ -2,7 +2,7 @@
 
 from mlserve_cli.contract._arrow import empty_table, int64_array, text_array
 from mlserve_cli.contract._bind import bind
-from mlserve_cli.contract._bind_outputs import check_threshold, threshold_output
+from mlserve_cli.contract._bind_outputs import check_threshold, rename_outputs, threshold_output
 from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
 from mlserve_cli.contract._values import (
     Contract,
@@ -39,6 +39,7 @@ __all__ = [
     "empty_table",
     "encode_canonical",
     "int64_array",
+    "rename_outputs",
     "sha256_of",
     "text_array",
     "threshold_output",

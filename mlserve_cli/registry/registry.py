@@ -18,7 +18,7 @@ from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, Pack
 from mlserve_cli.registry.packages import Package, open_package
 from mlserve_cli.registry.shelf import Shelf
 from mlserve_cli.registry.uses import Use, recent_uses
-from mlserve_cli.registry.write import fill_package
+from mlserve_cli.registry.write import Content, complete, fill
 
 UNUSED_DAYS = 30
 
@@ -81,19 +81,33 @@ class Registry:
         The same content again is the version that stands. Raises what `open_package` does where it is no good.
         """
         source = open_package(package)
-        name = checked_name(name or source.name)
+        if source.described is None:
+            described = PackageFile(format=PACKAGE_FORMAT, name=checked_name(name or source.name))
+            return self.add_files(described, {"model.onnx": Path(source.path)}, alias=alias, why=why, by=by)
+        files = {file: Path(source.path) / file for file in (*source.described.digests, PACKAGE_FILE)}
+        return self._add(name or source.name, files, digest=source.digest, alias=alias, why=why, by=by)
+
+    def add_files(
+        self, described: PackageFile, files: Content, *, alias: str = "", why: str = "", by: str = ""
+    ) -> Change:
+        """A package that was just made, as the next version of its name; see `add`. `files` lack package.toml."""
+        described, whole = complete(described, files)
+        return self._add(described.name, whole, digest=described.digest, alias=alias, why=why, by=by)
+
+    def _add(self, name: str, files: Content, *, digest: str, alias: str, why: str, by: str) -> Change:
+        checked_name(name)
         if alias:
             checked_name(alias, what="alias")
-        content = _content(source, name)
         with self._writing(name) as (shelf, history):
-            standing = [number for number, entry in history.versions.items() if entry.digest == content.digest]
+            standing = [number for number, entry in history.versions.items() if entry.digest == digest]
             version = standing[-1] if standing else history.highest + 1
             if not standing:
-                entry = _entry(history, "add", version=version, digest=content.digest, why=why, by=by)
-                history = shelf.change(entry, prepare=lambda: content.put(shelf.version_folder(version)))
+                entry = _entry(history, "add", version=version, digest=digest, why=why, by=by)
+                history = shelf.change(entry, prepare=lambda: _put(shelf.version_folder(version), files, digest))
+            before = history.aliases.get(alias, 0)
             if alias:
                 self._point(shelf, history, alias, version, why=why, by=by)
-        return Change(name, version, content.digest, alias, already=bool(standing))
+        return Change(name, version, digest, alias, before=before, already=bool(standing))
 
     def set_alias(self, name: str, alias: str, version: int, *, why: str = "", by: str = "") -> Change:
         """`alias` names `version` from now on. Where it does already, nothing is written."""
@@ -219,34 +233,13 @@ class Registry:
             yield shelf, history
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """What becomes a version: the package's own files as they are, or a package made around a bare model."""
-
-    source: Package
-    described: PackageFile | None
-    digest: str
-
-    def put(self, folder: Path) -> None:
-        """Let the package stand at `folder`, where nothing does; proved again as it was copied."""
-        with storage.draft_folder(folder) as draft:
-            if self.source.described is None and self.described is not None:
-                fill_package(draft, described=self.described, files={"model.onnx": Path(self.source.path)})
-            else:
-                for name in (*(self.source.described.digests if self.source.described else ()), PACKAGE_FILE):
-                    draft.add(name, Path(self.source.path) / name)
-            if open_package(str(draft.root / "whole")).digest != self.digest:
-                raise InvalidModel("the package changed while it was copied", shown(self.source.path, limit=400))
-            if not draft.publish():
-                raise InvalidRegistry("something stands there that the history does not know", shown(str(folder)))
-
-
-def _content(source: Package, name: str) -> _Content:
-    if source.described is not None:
-        return _Content(source, None, source.digest)
-    digests = {"model.onnx": f"sha256:{source.model_sha256}"}
-    described = PackageFile(format=PACKAGE_FORMAT, name=name, digests=digests)
-    return _Content(source, described, described.digest)
+def _put(folder: Path, files: Content, digest: str) -> None:
+    with storage.draft_folder(folder) as draft:
+        fill(draft, files, digest=digest)
+        if not draft.publish():
+            raise InvalidRegistry(
+                "something stands there that the history does not know", shown(str(folder), limit=400)
+            )
 
 
 def _rolled_back_already(name: str, alias: str, expected: int, history: History) -> Change:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -15,16 +16,19 @@ from mlserve_cli.registry.package_file import PACKAGE_FILE, PackageFile
 from mlserve_cli.registry.packages import Package, open_package
 from mlserve_cli.registry.toml import encode_toml
 
+Content = Mapping[str, bytes | Path]
 
-def write_package(folder: Path, *, described: PackageFile, files: Mapping[str, bytes | Path]) -> Package:
+
+def write_package(folder: Path, *, described: PackageFile, files: Content) -> Package:
     """The package at `folder`, where nothing stands yet. `files` is its whole content but for `package.toml`.
 
     The digests of `described` are made here. Raises OutputExists (73) where something stands there.
     """
     target = storage.locate(os.fspath(folder))
     storage.check_creatable(target, is_file=False)
+    written, whole = complete(described, files)
     with storage.draft_folder(target) as draft:
-        fill_package(draft, described=described, files=files)
+        fill(draft, whole, digest=written.digest)
         if not draft.publish():
             raise OutputExists(
                 "something stands there already", shown(str(target), limit=400), "choose another --output"
@@ -32,10 +36,23 @@ def write_package(folder: Path, *, described: PackageFile, files: Mapping[str, b
     return open_package(str(target))
 
 
-def fill_package(draft: storage.FolderDraft, *, described: PackageFile, files: Mapping[str, bytes | Path]) -> None:
-    """Put a package's files into a draft. Raises InvalidModel where what is said of them cannot be written down."""
-    digests = {name: f"sha256:{draft.add(name, content).sha256}" for name, content in sorted(files.items())}
-    draft.add(PACKAGE_FILE, encode_package_file(msgspec.structs.replace(described, digests=digests)))
+def complete(described: PackageFile, files: Content) -> tuple[PackageFile, Content]:
+    """What is said of a package with the digests of its files, and the files with `package.toml` among them."""
+    digests = {name: f"sha256:{_sha256(content)}" for name, content in sorted(files.items())}
+    described = msgspec.structs.replace(described, digests=digests)
+    return described, {**files, PACKAGE_FILE: encode_package_file(described)}
+
+
+def fill(draft: storage.FolderDraft, files: Content, *, digest: str) -> None:
+    """Put a whole package into a draft, `package.toml` last, and prove that it is the one that was meant."""
+    for name, content in sorted(files.items(), key=lambda item: item[0] == PACKAGE_FILE):
+        draft.add(name, content)
+    if open_package(str(draft.folder)).digest != digest:
+        raise InvalidModel("a file of the package changed while it was copied", shown(str(draft.target), limit=400))
+
+
+def _sha256(content: bytes | Path) -> str:
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else storage.record_of(content).sha256
 
 
 def encode_package_file(described: PackageFile) -> bytes:

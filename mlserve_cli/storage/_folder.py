@@ -31,9 +31,14 @@ class FolderDraft:
     target: Path
     records: dict[str, FileRecord] = field(default_factory=dict)
 
+    @property
+    def folder(self) -> Path:
+        """Where its files are, until it is published."""
+        return self.root / "whole"
+
     def add(self, name: str, content: bytes | Path) -> FileRecord:
         """Write one file, from bytes or from another file; `name` may lie in folders."""
-        path = self.root / "whole" / name
+        path = self.folder / name
         with translated(path, "create"):
             path.parent.mkdir(parents=True, exist_ok=True)
         self.records[name] = publish(path, lambda file: _fill(file, content)).record
@@ -41,7 +46,7 @@ class FolderDraft:
 
     def publish(self) -> bool:
         """It stands at its name, durable; False where the name is taken, which is left as it is."""
-        whole = self.root / "whole"
+        whole = self.folder
         with translated(self.target, "put the finished folder in its place"):
             for folder, _, _ in os.walk(whole, topdown=False):
                 sync_folder(Path(folder))
