@@ -19,7 +19,7 @@ LEAST_INFERENCE_S = 0.25
 # Nanoseconds on one thread, measured (tests/benchmarks/deduplicate.py): what a row costs beside its inference, what
 # its key costs, and what inference costs for each byte of a model's file or each tree. A forest of ONNX Runtime's is
 # taken at the cheapest that was seen, 7 times under the dearest: the gain may be larger than this says.
-ROW_NS, COLUMN_NS = 40.0, 10.0
+ROW_NS, COLUMN_NS, CSV_BYTE_NS = 40.0, 10.0, 6.0
 KEY_NS, KEY_BYTE_NS, TEXT_KEY_NS = 25.0, 0.7, 160.0
 NS_PER_BYTE = {"network": 0.004, "linear": 0.004, "other": 0.004, "trees": 0.0006}
 KERNEL_TREE_NS = 8.0
@@ -39,8 +39,11 @@ class RowCosts:
         return plain_ns / (self.rest_ns + self.key_ns + distinct_share * self.inference_ns)
 
 
-def row_costs(facts: ModelFacts, contract: Contract, *, kernel_trees: int = 0) -> RowCosts:
-    """What a row of this model costs; `kernel_trees` where the fast kernel runs so many trees."""
+def row_costs(facts: ModelFacts, contract: Contract, *, kernel_trees: int = 0, csv_bytes: int = 0) -> RowCosts:
+    """What a row of this model costs; `kernel_trees` where the fast kernel runs so many trees.
+
+    `csv_bytes` are those of a row of text, which must be parsed whether it is scored or not.
+    """
     inference_ns = kernel_trees * KERNEL_TREE_NS or facts.size_bytes * NS_PER_BYTE[facts.family]
     key_ns, columns = KEY_NS, 0
     for part in contract.inputs:
@@ -50,7 +53,7 @@ def row_costs(facts: ModelFacts, contract: Contract, *, kernel_trees: int = 0) -
             key_ns += values * TEXT_KEY_NS
         else:
             key_ns += values * KEY_BYTE_NS * _bytes_of(part.tensor.dtype)
-    return RowCosts(inference_ns, key_ns, ROW_NS + columns * COLUMN_NS)
+    return RowCosts(inference_ns, key_ns, ROW_NS + columns * COLUMN_NS + csv_bytes * CSV_BYTE_NS)
 
 
 def window_rows_for(*, batch_rows: int, row_bytes: int) -> int:

@@ -77,7 +77,8 @@ def window_rows_of(plan: Plan) -> int:
 
 def _promised(plan: Plan, facts: ModelFacts, predictor: Predictor, *, rows: int) -> Window:
     """The window where it pays by the rule of `planning`, over the first rows of the first shard and a middle one."""
-    costs = row_costs(facts, plan.contract, kernel_trees=_trees_of(predictor))
+    text = bytes_per_text(plan.inputs[:1])
+    costs = row_costs(facts, plan.contract, kernel_trees=_trees_of(predictor), csv_bytes=text)
     if costs.gain(0.0) < LEAST_GAIN:
         return Window(0, "inference costs less than a look for repeats")
     if plan.rows * costs.inference_ns < LEAST_INFERENCE_S * 1e9:
