@@ -59,10 +59,14 @@ class Shelf:
 
         Raises InvalidRegistry (78) where history, aliases and versions do not agree, and no writer is the reason.
         """
+        before: _Look | None = None
         for look in range(LOOKS):
             found = self._looked_at()
             if found.wrong == "":
                 return found.history
+            if found == before and found.intent is None:  # a writer would have left an intent, or moved on
+                break
+            before = found
             if look < LOOKS - 1:
                 time.sleep(BETWEEN_LOOKS_S)
         raise InvalidRegistry(found.wrong, shown(str(self.folder), limit=400))
