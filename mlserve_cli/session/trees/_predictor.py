@@ -14,7 +14,7 @@ from mlserve_cli.session._predictor import OnnxPredictor, Tensors, checked_model
 from mlserve_cli.session._runtime import RowsFailed
 from mlserve_cli.session._zipmap import cut_zipmaps
 from mlserve_cli.session.trees._ensemble import Ensemble, Unsupported, read_ensemble
-from mlserve_cli.session.trees._finish import check_finish, finish
+from mlserve_cli.session.trees._finish import Finish, finish, prepare_finish
 from mlserve_cli.session.trees._graph import CutModel, Piece, cut_at_trees
 from mlserve_cli.session.trees._layout import lay_out
 from mlserve_cli.session.trees._sets import with_sets
@@ -28,12 +28,21 @@ FED_AS = {"tensor(float)": 1, DOUBLE: 11, "tensor(int64)": 7, "tensor(int32)": 6
 
 @dataclass(frozen=True, slots=True)
 class TreeNode:
-    """One tree node ready to run: `fed` is its input's name, `dtype` that input's ONNX element type."""
+    """One tree node ready to run: `fed` is its input's name, `dtype` that input's ONNX element type.
+
+    `width` is how many features it reads, up to the last one that a branch asks for.
+    """
 
     node: Any
     dtype: int
-    ensemble: Ensemble
+    width: int
     kernel: Kernel
+    finish: Finish
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """Its trees."""
+        return self.finish.ensemble
 
     @property
     def fed(self) -> str:
@@ -43,11 +52,10 @@ class TreeNode:
     def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
         """The node's outputs by name; see Predictor."""
         rows = tensors[self.fed]
-        if rows.ndim != 2 or rows.shape[1] <= self.ensemble.highest_feature:
-            wanted = self.ensemble.highest_feature + 1
-            raise RowsFailed(len(rows), f"the trees read {wanted} features, and are given {list(rows.shape[1:])}")
+        if rows.ndim != 2 or rows.shape[1] < self.width:
+            raise RowsFailed(len(rows), f"the trees read {self.width} features, and are given {list(rows.shape[1:])}")
         sums = self.kernel.sums(np.ascontiguousarray(rows, self.ensemble.threshold.dtype))
-        scores, labels = finish(self.ensemble, sums)
+        scores, labels = finish(self.finish, sums)
         if self.node.op_type != "TreeEnsemble":
             scores = scores.astype(np.float32, copy=False)
         values = [scores] if labels is None else [labels, scores]
@@ -105,11 +113,11 @@ def open_trees(
     before = _session(cut.before, path, size)
     types = {value.name: f"tensor({_ELEMENTS.get(value.type.tensor_type.elem_type)})" for value in model.graph.input}
     types |= before.output_types if before is not None else {}
-    ensembles = [_read(node, types.get(node.input[0], "")) for node in cut.nodes]
-    trees = sum(len(ensemble.roots) for ensemble in ensembles)
+    finishes = [_read(node, types.get(node.input[0], "")) for node in cut.nodes]
+    trees = sum(len(each.ensemble.roots) for each in finishes)
     if trees < least_trees:
         raise Unsupported(f"{trees} trees over so few rows take less time than the start of the kernel")
-    nodes = _open_nodes(cut, ensembles, types)
+    nodes = _open_nodes(cut, finishes, types)
     return TreesPredictor(model, nodes, before=before, after=_session(cut.after, path, size), outputs=wanted)
 
 
@@ -123,25 +131,29 @@ def _session(piece: Piece | None, path: str, size: int | None) -> OnnxPredictor 
     return OnnxPredictor(session, outputs=piece.outputs, fixed_batch=size)
 
 
-def _read(node: Any, kind: str) -> Ensemble:
+def _read(node: Any, kind: str) -> Finish:
     if kind not in FED_AS or (kind not in ("tensor(float)", DOUBLE) and node.op_type != "TreeEnsembleClassifier"):
         raise Unsupported(f"its trees read a {kind}")
     try:
-        ensemble = with_sets(read_ensemble(node, double=kind == DOUBLE))
-        check_finish(ensemble)
+        return prepare_finish(with_sets(read_ensemble(node, double=kind == DOUBLE)))
     except (ValueError, IndexError, OverflowError) as error:  # text that is not UTF-8, numbers out of all bounds
         raise Unsupported(f"its trees cannot be read: {error}") from error
-    return ensemble
 
 
-def _open_nodes(cut: CutModel, ensembles: list[Ensemble], types: dict[str, str]) -> tuple[TreeNode, ...]:
+def _open_nodes(cut: CutModel, finishes: list[Finish], types: dict[str, str]) -> tuple[TreeNode, ...]:
     try:
         from mlserve_cli.session.trees._kernel import Kernel  # LLVM: loaded where trees are run, and only there
     except (ImportError, OSError) as error:
         raise Unsupported(f"llvmlite cannot be loaded: {error}") from error
     return tuple(
-        TreeNode(node, FED_AS[types[node.input[0]]], ensemble, Kernel(lay_out(ensemble)))
-        for node, ensemble in zip(cut.nodes, ensembles, strict=True)
+        TreeNode(
+            node,
+            FED_AS[types[node.input[0]]],
+            finish.ensemble.highest_feature + 1,
+            Kernel(lay_out(finish.ensemble)),
+            finish,
+        )
+        for node, finish in zip(cut.nodes, finishes, strict=True)
     )
 
 
