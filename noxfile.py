@@ -51,8 +51,8 @@ def layers(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The quick tests. Arguments after -- go to pytest: nox -s tests -- -k csv"""
-    pytest(session, "not faults and not airflow")
+    """The quick tests, on up to four cores. Arguments after -- go to pytest: nox -s tests -- -k csv"""
+    pytest(session, "not faults and not airflow", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 
 
 @nox.session(default=False)
@@ -123,10 +123,12 @@ def readme(session: nox.Session) -> None:
             session.run(".venv/bin/mlserve", "verify", "scores")
 
 
-def pytest(session: nox.Session, marked: str, *, where: Path | None = None, **env: str) -> None:
+def pytest(session: nox.Session, marked: str, *options: str, where: Path | None = None, **env: str) -> None:
     bin_folder = where or checks_installed(session)
     path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
-    session.run(f"{bin_folder}/python", "-m", "pytest", "-m", marked, *session.posargs, env={"PATH": path, **env})
+    session.run(
+        f"{bin_folder}/python", "-m", "pytest", "-m", marked, *options, *session.posargs, env={"PATH": path, **env}
+    )
 
 
 def bench_installed(session: nox.Session) -> Path:
