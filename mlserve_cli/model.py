@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlserve_cli.registry.commands import add, alias, history, list, remove, rollback, show
+    from mlserve_cli.scoring.package_model import package
     from mlserve_cli.signing import keygen, sign, trust_add, trust_check, trust_list, trust_remove, trust_set
     from mlserve_cli.validation import validate
 
 __all__ = [
+    "add",
+    "alias",
+    "history",
     "keygen",
+    "list",
+    "package",
+    "remove",
+    "rollback",
+    "show",
     "sign",
     "trust_add",
     "trust_check",
@@ -19,7 +29,16 @@ __all__ = [
     "validate",
 ]
 _SIGNING, _VALIDATION = "mlserve_cli.signing", "mlserve_cli.validation"
+_REGISTRY = "mlserve_cli.registry.commands"
 _HOMES = {  # function -> the module that it comes from
+    "add": _REGISTRY,
+    "alias": _REGISTRY,
+    "history": _REGISTRY,
+    "list": _REGISTRY,
+    "remove": _REGISTRY,
+    "rollback": _REGISTRY,
+    "show": _REGISTRY,
+    "package": "mlserve_cli.scoring.package_model",
     "keygen": _SIGNING,
     "sign": _SIGNING,
     "trust_add": _SIGNING,

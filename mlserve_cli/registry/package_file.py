@@ -1,14 +1,14 @@
 """`package.toml`, key by key: what a package says of its model. Every key that a package may have stands here.
 
-A key that is not written counts for nothing in the package's digest, so that a later version of this format may have
-more keys and an old package keeps its digest.
+The package's digest is over what is written, without comments and layout. A key that is not written counts for nothing
+in it, so that a later version of this format may have more keys and an old package keeps its digest.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from mlserve_cli.contract import Declared, Scalar, Value, sha256_of
+from mlserve_cli.contract import Declared, Scalar, Value
 
 PACKAGE_FORMAT = 1
 PACKAGE_FILE = "package.toml"
@@ -63,8 +63,3 @@ class PackageFile(Value, frozen=True, omit_defaults=True):
     provenance: dict[str, Scalar] = {}
     metrics: dict[str, float] = {}
     digests: dict[str, str] = {}
-
-    @property
-    def digest(self) -> str:
-        """The package's: over all that is written here, so over each file's digest too."""
-        return f"sha256:{sha256_of(self)}"

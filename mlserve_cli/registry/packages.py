@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from mlserve_cli.contract import Declared
+from mlserve_cli.contract import Declared, sha256_of
 from mlserve_cli.errors import Forbidden, InputMissing, InvalidModel, IOFailed, nearest, shown
 from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, Golden, PackageFile
 
@@ -54,7 +56,7 @@ def open_package(model: str) -> Package:
 
 
 def _open_folder(folder: Path) -> Package:
-    described = _read_package_file(folder / PACKAGE_FILE)
+    described, digest = parse_package_file(_read(folder / PACKAGE_FILE), where=str(folder / PACKAGE_FILE))
     digests = {name: _checked_digest(folder, name, wanted) for name, wanted in sorted(described.digests.items())}
     named = [described.model, *([described.golden.file] if described.golden else [])]
     for name in named:
@@ -74,7 +76,7 @@ def _open_folder(folder: Path) -> Package:
         path=str(folder),
         file=described.model,
         model_sha256=digests[described.model].removeprefix("sha256:"),
-        digest=described.digest,
+        digest=digest,
         declared=described.contract,
         golden=described.golden,
         golden_sha256=digests[described.golden.file].removeprefix("sha256:") if described.golden else "",
@@ -83,21 +85,34 @@ def _open_folder(folder: Path) -> Package:
     )
 
 
-def _read_package_file(path: Path) -> PackageFile:
+def parse_package_file(data: bytes, *, where: str) -> tuple[PackageFile, str]:
+    """What a package.toml says, and the package's digest: over all of it, so over each file's digest too.
+
+    Raises InvalidModel (78) for an unknown key, a wrong type, another format.
+    """
     try:
-        document = tomllib.loads(_read(path).decode("utf-8"))
+        document = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidModel(f"not a TOML file: {error}", str(path), "mend the file") from error
+        raise InvalidModel(f"not a TOML file: {error}", where, "mend the file") from error
     if document.get("format") != PACKAGE_FORMAT:
         raise InvalidModel(
             f"package format {document.get('format')!r} is not known",
-            str(path),
+            where,
             f"this version of mlserve reads format = {PACKAGE_FORMAT}",
         )
     try:
-        return msgspec.convert(document, PackageFile)
-    except msgspec.ValidationError as error:
-        raise InvalidModel(str(error), str(path), "see the page on packages in the documentation") from error
+        return msgspec.convert(document, PackageFile), f"sha256:{sha256_of(_finite(document))}"
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        raise InvalidModel(str(error), where, "see the page on packages in the documentation") from error
+
+
+def _finite(value: Any) -> Any:
+    """The same; JSON has neither NaN nor infinity, so two packages that differ in them would have one digest."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is no number to compare with")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _finite(inner)
+    return value
 
 
 def _checked_digest(folder: Path, name: str, wanted: str) -> str:

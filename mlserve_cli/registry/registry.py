@@ -91,8 +91,8 @@ class Registry:
         self, described: PackageFile, files: Content, *, alias: str = "", why: str = "", by: str = ""
     ) -> Change:
         """A package that was just made, as the next version of its name; see `add`. `files` lack package.toml."""
-        described, whole = complete(described, files)
-        return self._add(described.name, whole, digest=described.digest, alias=alias, why=why, by=by)
+        digest, whole = complete(described, files)
+        return self._add(described.name, whole, digest=digest, alias=alias, why=why, by=by)
 
     def _add(self, name: str, files: Content, *, digest: str, alias: str, why: str, by: str) -> Change:
         checked_name(name)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ import msgspec
 from mlserve_cli import storage
 from mlserve_cli.errors import InvalidModel, OutputExists, shown
 from mlserve_cli.registry.package_file import PACKAGE_FILE, PackageFile
-from mlserve_cli.registry.packages import Package, open_package
+from mlserve_cli.registry.packages import Package, open_package, parse_package_file
 from mlserve_cli.registry.toml import encode_toml
 
 Content = Mapping[str, bytes | Path]
@@ -26,9 +25,9 @@ def write_package(folder: Path, *, described: PackageFile, files: Content) -> Pa
     """
     target = storage.locate(os.fspath(folder))
     storage.check_creatable(target, is_file=False)
-    written, whole = complete(described, files)
+    digest, whole = complete(described, files)
     with storage.draft_folder(target) as draft:
-        fill(draft, whole, digest=written.digest)
+        fill(draft, whole, digest=digest)
         if not draft.publish():
             raise OutputExists(
                 "something stands there already", shown(str(target), limit=400), "choose another --output"
@@ -36,11 +35,11 @@ def write_package(folder: Path, *, described: PackageFile, files: Content) -> Pa
     return open_package(str(target))
 
 
-def complete(described: PackageFile, files: Content) -> tuple[PackageFile, Content]:
-    """What is said of a package with the digests of its files, and the files with `package.toml` among them."""
+def complete(described: PackageFile, files: Content) -> tuple[str, Content]:
+    """The package's digest, and its files with `package.toml` among them, which has the digest of each."""
     digests = {name: f"sha256:{_sha256(content)}" for name, content in sorted(files.items())}
-    described = msgspec.structs.replace(described, digests=digests)
-    return described, {**files, PACKAGE_FILE: encode_package_file(described)}
+    data = encode_package_file(msgspec.structs.replace(described, digests=digests))
+    return parse_package_file(data, where=PACKAGE_FILE)[1], {**files, PACKAGE_FILE: data}
 
 
 def fill(draft: storage.FolderDraft, files: Content, *, digest: str) -> None:
@@ -56,21 +55,8 @@ def _sha256(content: bytes | Path) -> str:
 
 
 def encode_package_file(described: PackageFile) -> bytes:
-    """`package.toml` as text: the format's order of keys, defaults left out."""
-    document = msgspec.to_builtins(described)
-    for key, number in _numbers(document, ""):
-        if not math.isfinite(number):
-            raise InvalidModel(f"{key} is {number}, which is no number to compare with", PACKAGE_FILE, "leave it out")
-    return encode_toml(document)
-
-
-def _numbers(value: object, key: str) -> Iterator[tuple[str, float]]:
-    match value:
-        case float():
-            yield key, value
-        case dict():
-            for name, inner in value.items():
-                yield from _numbers(inner, f"{key}.{name}".lstrip("."))
-        case list() | tuple():
-            for inner in value:
-                yield from _numbers(inner, key)
+    """`package.toml`: keys in the format's order, defaults left out. InvalidModel (78) where a value is none of TOML's."""
+    try:
+        return encode_toml(msgspec.to_builtins(described))
+    except ValueError as error:
+        raise InvalidModel(str(error), PACKAGE_FILE, "leave it out") from error
