@@ -155,11 +155,9 @@ def test_the_way_of_a_new_key_by_commands_alone(desk: Desk, monkeypatch: pytest.
 
 def test_the_command_line_is_no_place_for_a_passphrase(desk: Desk) -> None:
     for command in ("keygen", "sign"):
-        done = subprocess.run(
-            [*MLSERVE, "model", command, "--help"], capture_output=True, text=True, env=environment(), check=True
-        )
-        assert "--passphrase " not in done.stdout
-        assert "--passphrase-file" in done.stdout
+        shown = desk.run("model", command, "--help").out
+        assert "--passphrase " not in shown
+        assert "--passphrase-file" in shown
 
 
 def test_a_model_from_a_folder_is_signed_in_it(shop: Shop, desk: Desk) -> None:
