@@ -36,7 +36,7 @@ class Number:
 
     @property
     def _is_real(self) -> bool:
-        return self.raw.type in (F32, F64)
+        return getattr(self.raw.type, "element", self.raw.type) in (F32, F64)
 
     def __add__(self, other: Operand) -> Number:
         return self._with("fadd" if self._is_real else "add", other)
@@ -63,13 +63,27 @@ class Number:
         compare = self._builder.fcmp_ordered if self._is_real else self._builder.icmp_signed
         return Number(self._builder, compare(how, self.raw, self._raw(other)))
 
+    def is_below(self, other: Number) -> Number:
+        """Whether this integer is less than the other, both without a sign."""
+        return Number(self._builder, self._builder.icmp_unsigned("<", self.raw, other.raw))
+
+    def cut_below(self, bits: int) -> Number:
+        """The bits from that one on, zeros coming in above them."""
+        return self._with("lshr", bits)
+
+    def widened(self, kind: Any) -> Number:
+        """An integer without a sign in more bits."""
+        return Number(self._builder, self._builder.zext(self.raw, kind))
+
     def is_nan(self) -> Number:
         """Whether it is NaN."""
         return Number(self._builder, self._builder.fcmp_unordered("uno", self.raw, self.raw))
 
     def cast(self, kind: Any) -> Number:
-        """An integer cut to fewer bits, or extended with its sign (a truth value with 0)."""
+        """An integer cut to fewer bits, or extended with its sign (a truth value with 0); each of a vector's alike."""
         old: Any = self.raw.type
+        if isinstance(old, ir.VectorType):
+            return Number(self._builder, self._builder.zext(self.raw, ir.VectorType(kind, old.count)))
         if old == kind:
             return self
         if old == I1:
@@ -120,6 +134,10 @@ class Array:
     def start(self, index: Operand) -> Array:
         """The array that begins at `index`."""
         return Array(self._builder, self._place(index), self.kind)
+
+    def bytes_on(self, count: Number) -> Array:
+        """The array that begins so many bytes later."""
+        return Array(self._builder, self._builder.gep(self.address, [count.raw], source_etype=I8), self.kind)
 
     def pointer(self, index: Operand, kind: Any) -> Array:
         """Of an array of addresses: the array at the address at `index`."""

@@ -17,12 +17,17 @@ import numpy as np
 from llvmlite import binding, ir
 from numpy.typing import NDArray
 
-from mlserve_cli.session.trees._ir import F32, F64, I8, I16, I32, I64, POINTER, Array, Function, Number
+from mlserve_cli.session.trees._codes import Coded
+from mlserve_cli.session.trees._ir import BYTES, F32, F64, I8, I16, I32, I64, POINTER, Array, Function, Number
 from mlserve_cli.session.trees._layout import EXITS, RESULTS, Layout
 
+TOGETHER = 32  # rows that are compared with a feature's pivots at once: they stay in registers
 BLOCK = 128  # rows; four registers of bytes with AVX2
 GROUP_BYTES = 96 << 10  # of codes of a group of blocks: what stays in the second-level cache beside the trees
 MOST_BLOCKS = 16
+
+PIVOTS = 31  # thresholds that a feature's values are all compared with first
+FEATURE = 6  # numbers for each feature, see _searched
 
 Compiled = Callable[[int, int, int, int, int, int], None]
 
@@ -57,7 +62,9 @@ class Kernel:
         ]
         pointers = [array.ctypes.data for array in self._keep]
         self._addresses = np.array([*pointers, *numbers, *starts[:-1]], np.int64)
-        self._compiled = compiled(double=self._dtype == np.float64, narrow=narrow, fill=layout.fill)
+        self._compiled = compiled(
+            double=self._dtype == np.float64, narrow=narrow, column_shift=layout.column_shift, fill=layout.fill
+        )
 
     def sums(self, rows: NDArray[Any]) -> NDArray[Any]:
         """What the trees give together, [rows, targets]; `rows` is C-contiguous and of the ensemble's own type."""
@@ -73,19 +80,39 @@ class Kernel:
 def _arrays(layout: Layout) -> tuple[NDArray[Any], ...]:
     """In the order of _Parts."""
     coded = layout.coded
-    coded_arrays = (coded.features, coded.thresholds, coded.columns, coded.codes)
+    coded_arrays = (*_searched(coded), coded.columns, coded.codes)
     return (*coded_arrays, layout.trees, layout.operations, layout.records, layout.planes, layout.values)
 
 
+def _searched(coded: Coded) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """The thresholds as they are searched: each feature's in 32 parts of equal length, after the last of each part
+    but one; infinity, below which nothing else lies, fills them up.
+
+    The features are int64 [used features, 6]: number, where its pivots begin, the parts coming right after them, length
+    of a part, thresholds, first column, column after the last.
+    """
+    features, pieces, begin = [], [], 0
+    for number, first, count, column, last in coded.features.tolist():
+        length = max(-(-count // (PIVOTS + 1)), 1)
+        whole = np.full((PIVOTS + 1) * length, np.inf, coded.thresholds.dtype)
+        whole[:count] = coded.thresholds[first : first + count]
+        pieces += [whole[length - 1 : -1 : length], whole]
+        features.append((number, begin, length, count, column, last))
+        begin += PIVOTS + len(whole)
+    numbers = np.array(features, np.int64).reshape(-1, FEATURE)
+    return numbers, np.concatenate([np.empty(0, coded.thresholds.dtype), *pieces])
+
+
 @functools.cache
-def compiled(*, double: bool, narrow: bool, fill: float) -> Compiled:
+def compiled(*, double: bool, narrow: bool, column_shift: int, fill: float) -> Compiled:
     """The kernel's machine code for one kind of layout."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     target = binding.Target.from_default_triple().create_target_machine(
         cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=2
     )
-    module = binding.parse_assembly(str(_module(real=F64 if double else F32, code=I8 if narrow else I16, fill=fill)))
+    written = _module(real=F64 if double else F32, code=I8 if narrow else I16, column_shift=column_shift, fill=fill)
+    module = binding.parse_assembly(str(written))
     options = binding.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = True
     passes = binding.create_pass_builder(target, options)
@@ -121,7 +148,7 @@ class _Parts:
         self.x, self.rows, self.width, self.out = f.array(1, real), f.integer(2), f.integer(3), f.array(5, real)
 
 
-def _module(*, real: Any, code: Any, fill: float) -> ir.Module:
+def _module(*, real: Any, code: Any, column_shift: int, fill: float) -> ir.Module:
     module = ir.Module("trees")
     parts = _Parts(Function(module, "score", "ppiipp"), real=real, code=code)
     f = parts.f
@@ -136,7 +163,7 @@ def _module(*, real: Any, code: Any, fill: float) -> ir.Module:
         with f.loop(blocks * parts.targets * BLOCK) as i:
             parts.sums[i] = f.constant(fill, real)
         with f.loop(parts.tree_count) as tree, f.loop(blocks) as block:
-            _add_tree(parts, tree, block, fill=fill)
+            _add_tree(parts, tree, block, column_shift=column_shift, fill=fill)
         with f.loop(rows) as row, f.loop(parts.targets) as target:
             place = ((row >> 7) * parts.targets + target) * BLOCK + (row & (BLOCK - 1))
             parts.out[(first + row) * parts.targets + target] = parts.sums[place]
@@ -155,34 +182,42 @@ def _encode(p: _Parts, first: Number, rows: Number, block: Number) -> None:
     x = p.x.start((first + block * BLOCK) * p.width)
     codes = p.codes.start(block * p.column_count * BLOCK)
     with p.f.loop(p.feature_count) as number:
-        feature, start, count, column, last = (p.features[number * 5 + i] for i in range(5))
+        feature, first_pivot, length, count, column, last = (p.features[number * FEATURE + i] for i in range(FEATURE))
         with p.f.loop(BLOCK) as row:
             there = (row > last_row).choose(last_row, row)
             p.column[row] = x[there * p.width + feature]
-            p.ranks[row] = p.f.constant(0, I32)
-        _rank(p, p.thresholds.start(start), count)
+        _rank(p, p.thresholds.start(first_pivot), length=length, count=count)
         with p.f.loop(last, start=column) as one:
             table = p.tables.start(p.columns[one])
             with p.f.loop(BLOCK) as row:
                 codes[one * BLOCK + row] = table[p.ranks[row].cast(I64)]
 
 
-def _rank(p: _Parts, thresholds: Array, count: Number) -> None:
+def _rank(p: _Parts, thresholds: Array, *, length: Number, count: Number) -> None:
     """How many of the sorted thresholds lie below each value; one more than there are for NaN.
 
-    The search halves what is left for all rows of the block before it halves again: no row waits for another.
+    Which part a value lies in, all pivots say, in registers. Within the part the search halves what is left for all
+    rows of the block before it halves again: no row waits for another.
     """
-    with p.f.halving(count) as (half, _), p.f.loop(BLOCK) as row:
+    pivots = [thresholds[number] for number in range(PIVOTS)]
+    with p.f.loop(BLOCK, step=TOGETHER) as row:
+        values = p.column.vector(row, TOGETHER)
+        part = p.f.constant(0, I32).spread(TOGETHER)
+        for pivot in pivots:
+            part = part + (pivot.spread(TOGETHER) < values).cast(I32)
+        p.ranks.set_vector(row, part * length.cast(I32).spread(TOGETHER))
+    parts = thresholds.start(PIVOTS)
+    with p.f.halving(length) as (half, _), p.f.loop(BLOCK) as row:
         rank = p.ranks[row]
-        above = thresholds[rank.cast(I64) + half - 1] < p.column[row]
+        above = parts[rank.cast(I64) + half - 1] < p.column[row]
         p.ranks[row] = rank + above.choose(half.cast(I32), p.f.constant(0, I32))
     with p.f.loop(BLOCK) as row:
         rank, value = p.ranks[row], p.column[row]
-        rank = rank + (thresholds[rank.cast(I64)] < value).cast(I32)
+        rank = rank + (parts[rank.cast(I64)] < value).cast(I32)
         p.ranks[row] = value.is_nan().choose((count + 1).cast(I32), rank)
 
 
-def _add_tree(p: _Parts, tree: Number, block: Number, *, fill: float) -> None:
+def _add_tree(p: _Parts, tree: Number, block: Number, *, column_shift: int, fill: float) -> None:
     """One tree's share of one block's sums."""
     start, stop, result, records, steps, plane, last = (p.trees[tree * 7 + i] for i in range(7))
     codes = p.codes.start(block * p.column_count * BLOCK)
@@ -195,17 +230,27 @@ def _add_tree(p: _Parts, tree: Number, block: Number, *, fill: float) -> None:
     exits = p.exits.start(result * BLOCK)
     with p.f.loop(BLOCK) as row:
         p.index[row] = exits[row].cast(I32)
-    with p.f.loop(steps), p.f.loop(BLOCK) as row:
-        record = p.records[records + p.index[row].cast(I64)]
-        column, cut = (record >> 16) & 0xFFFF, record.cast(I16).cast(I32)
-        code = codes[column * BLOCK + row].cast(I32)
-        p.index[row] = (record >> 32).cast(I32) + (code > cut).cast(I32)
+    step = functools.partial(_step, p, p.records.start(records), codes, column_shift=column_shift)
+    with p.f.loop(steps >> 1), p.f.loop(BLOCK) as row:  # two at a time: half as often written and read again
+        p.index[row] = step(row, step(row, p.index[row]))
+    with p.f.loop(steps & 1), p.f.loop(BLOCK) as row:
+        p.index[row] = step(row, p.index[row])
     with p.f.loop(last, start=plane) as number:
         sums = p.sums.start((block * p.targets + p.planes[number * 2]) * BLOCK)
         values = p.values.start(p.planes[number * 2 + 1])
         with p.f.loop(BLOCK) as row:
             value = values[p.index[row].cast(I64)]
             sums[row] = _joined(sums[row], value, fill=fill)
+
+
+def _step(p: _Parts, records: Array, codes: Array, row: Number, index: Number, *, column_shift: int) -> Number:
+    """From one record to the next of its tree."""
+    record = records[index.widened(I64)]
+    column_bytes = BLOCK * BYTES[p.code] >> column_shift
+    code = codes.start(row).bytes_on(record.cut_below(48) * column_bytes)[0]
+    cut, child = record.cast(p.code), record.cut_below(16).cast(I32)
+    goes_high = cut.is_below(code) if p.code is I16 else code > cut
+    return child + goes_high.cast(I32)
 
 
 def _joined(total: Number, value: Number, *, fill: float) -> Number:

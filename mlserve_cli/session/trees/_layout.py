@@ -30,14 +30,15 @@ class Layout:
 
     `trees` int64 [trees, 7]: first operation, the one after the last, row of the result, first record, steps to walk,
     first plane, the one after the last. `operations` int16 [branches of tops, 5]: column, cut, row for low, row for
-    high, row to write. `records` int64: child << 32 | column << 16 | cut. `planes` int64 [planes, 2]: target, and
-    where its value for each record begins in `values`, with `fill` where a leaf says nothing of the target.
+    high, row to write. `records` int64: column << column_shift << 48 | child << 16 | cut. `planes` int64 [planes, 2]:
+    target, and where its value for each record begins in `values`, with `fill` where a leaf says nothing of the target.
     """
 
     coded: Coded
     trees: Ints
     operations: NDArray[np.int16]
     records: Ints
+    column_shift: int
     planes: Ints
     values: Reals
     targets: int
@@ -54,7 +55,8 @@ def lay_out(ensemble: Ensemble) -> Layout:
     slots = _give_slots(ensemble, shape, top)
     rows = np.where(top, EXITS + slots, exits)
     operations, operation_starts = _operations(shape, splits, coded, top, rows)
-    records, positions, record_starts, steps = _records(ensemble, shape, splits, coded, top, exits)
+    shift = _column_shift(coded)
+    records, positions, record_starts, steps = _records(ensemble, shape, splits, coded, top, exits, shift)
     planes, values, plane_starts = _planes(ensemble, shape, positions, record_starts)
     return Layout(
         coded=coded,
@@ -72,6 +74,7 @@ def lay_out(ensemble: Ensemble) -> Layout:
         ).astype(np.int64),
         operations=operations,
         records=records,
+        column_shift=shift,
         planes=planes,
         values=values,
         targets=ensemble.targets,
@@ -168,8 +171,13 @@ def _operations(shape: _Shape, splits: Splits, coded: Coded, top: Flags, rows: I
     return np.stack(columns, axis=1).astype(np.int16), starts
 
 
+def _column_shift(coded: Coded) -> int:
+    """How far a record's column is shifted: times 8, which the processor does by itself, it is then an address."""
+    return 0 if len(coded.columns) > 1 << 11 else 4 if coded.codes.dtype == np.int8 else 5
+
+
 def _records(
-    ensemble: Ensemble, shape: _Shape, splits: Splits, coded: Coded, top: Flags, exits: Ints
+    ensemble: Ensemble, shape: _Shape, splits: Splits, coded: Coded, top: Flags, exits: Ints, shift: int
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """Records, each node's position among those of its tree, where each tree's begin, and its steps to walk."""
     count = np.bincount(shape.tree[exits >= 0], minlength=shape.trees)
@@ -185,9 +193,9 @@ def _records(
     leaf = np.flatnonzero(ensemble.is_leaf & shape.reached)
     records = np.zeros(starts[-1], np.int64)
     most = np.iinfo(coded.codes.dtype).max
-    records[starts[shape.tree[leaf]] + positions[leaf]] = positions[leaf] << 32 | most
+    records[starts[shape.tree[leaf]] + positions[leaf]] = positions[leaf] << 16 | most
     records[starts[shape.tree[node]] + positions[node]] = (
-        child << 32 | coded.column[walked] << 16 | (coded.cut[walked] & 0xFFFF)
+        coded.column[walked] << shift << 48 | child << 16 | (coded.cut[walked] & 0xFFFF)
     )
     return records, positions, starts, _steps(shape, node)
 
