@@ -42,13 +42,21 @@ def open_predictor(
     allowed_external: frozenset[str] = frozenset(),
 ) -> Predictor:
     """ONNX Runtime on the model at `path`, loaded from the very bytes whose digest was checked against `sha256`."""
-    wanted = tuple(output.tensor.name for output in contract.outputs)
-    data = cut_zipmaps(checked_model(path, sha256=sha256), wanted=wanted, where=path)
     folder = os.path.dirname(os.path.abspath(path)) if allowed_external else ""
-    session = open_session(data, path=path, threads=threads, external_folder=folder)
+    data = checked_model(path, sha256=sha256)
+    return open_model(data, where=path, contract=contract, threads=threads, external_folder=folder)
+
+
+def open_model(
+    data: bytes, *, where: str, contract: Contract, threads: int, external_folder: str = ""
+) -> OnnxPredictor:
+    """ONNX Runtime on a model that may lie in no file yet; `where` names it for errors."""
+    wanted = tuple(output.tensor.name for output in contract.outputs)
+    data = cut_zipmaps(data, wanted=wanted, where=where)
+    session = open_session(data, path=where, threads=threads, external_folder=external_folder)
     missing = set(wanted) - {output.name for output in session.get_outputs()}
     if missing:
-        raise InvalidModel(f"the model has no output {shown(sorted(missing)[0])}", shown(path, limit=400))
+        raise InvalidModel(f"the model has no output {shown(sorted(missing)[0])}", shown(where, limit=400))
     return OnnxPredictor(session, outputs=wanted, fixed_batch=fixed_batch(contract))
 
 

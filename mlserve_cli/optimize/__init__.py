@@ -1,0 +1,1 @@
+"""New versions from old ones, each behind a gate: converted, quantised, pruned."""
