@@ -55,7 +55,7 @@ def _sha256(content: bytes | Path) -> str:
 
 
 def encode_package_file(described: PackageFile) -> bytes:
-    """`package.toml`: keys in the format's order, defaults left out. InvalidModel (78) where a value is none of TOML's."""
+    """`package.toml`: keys in the format's order, defaults left out. InvalidModel (78) where TOML has no such value."""
     try:
         return encode_toml(msgspec.to_builtins(described))
     except ValueError as error:
