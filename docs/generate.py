@@ -2,8 +2,8 @@
 
     python docs/generate.py FOLDER
 
-`reference.md` from the Typer application, `error-list.md` from the live tree of errors, `manifest-fields.md` from the
-JSON Schema that is shipped with the package.
+`reference.md` from the Typer application, `error-list.md` from the live tree of errors, `manifest-fields.md` and
+`package-fields.md` from the JSON Schemas that are shipped with the package.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ def write_pages(folder: Path) -> None:
     """Write each generated page; Sphinx reads a file again only when it changed."""
     folder.mkdir(exist_ok=True)
     schema = (files("mlserve_cli") / "manifest" / "schema.json").read_text(encoding="utf-8")
+    package = (files("mlserve_cli") / "registry" / "package.schema.json").read_text(encoding="utf-8")
     pages = {
         "manifest.schema.json": schema,
         "reference.md": "\n".join(reference()),
         "error-list.md": "\n".join(error_list()),
-        "manifest-fields.md": "\n".join(manifest_fields(json.loads(schema))),
+        "manifest-fields.md": "\n".join(fields_of(json.loads(schema))),
+        "package.schema.json": package,
+        "package-fields.md": "\n".join(fields_of(json.loads(package), level=3)),
     }
     for name, text in pages.items():
         page = folder / name
@@ -112,12 +115,12 @@ def subclasses_of(error: type[errors.MlserveError]) -> Iterator[type[errors.Mlse
         yield from subclasses_of(child)
 
 
-def manifest_fields(schema: Schema) -> Iterator[str]:
-    """One table per object of the schema, the manifest itself first."""
+def fields_of(schema: Schema, *, level: int = 2) -> Iterator[str]:
+    """One table per object of the schema, the whole itself first, under headings of this level."""
     objects: dict[str, Schema] = schema["$defs"]
-    first = schema.get("$ref", "#/$defs/Manifest").rpartition("/")[2]
+    first = schema["$ref"].rpartition("/")[2]
     for name in [first, *sorted(objects.keys() - {first})]:
-        yield f"## {name}\n"
+        yield f"{'#' * level} {name}\n"
         yield f"{' '.join(objects[name].get('description', '').split())}\n"
         if "properties" in objects[name]:
             yield "| field | type | |\n|---|---|---|"

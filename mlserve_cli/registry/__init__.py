@@ -12,6 +12,7 @@ from mlserve_cli.registry.package_file import (
     Lineage,
     Operation,
     PackageFile,
+    json_schema,
 )
 from mlserve_cli.registry.packages import Package, open_package
 from mlserve_cli.registry.registry import UNUSED_DAYS, Change, Registry, login_name
@@ -44,6 +45,7 @@ __all__ = [
     "default_root",
     "find",
     "is_path",
+    "json_schema",
     "login_name",
     "note_use",
     "open_package",

@@ -6,7 +6,9 @@ in it, so that a later version of this format may have more keys and an old pack
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from mlserve_cli.contract import Declared, Scalar, Value
 
@@ -63,3 +65,14 @@ class PackageFile(Value, frozen=True, omit_defaults=True):
     provenance: dict[str, Scalar] = {}
     metrics: dict[str, float] = {}
     digests: dict[str, str] = {}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of package.toml (draft 2020-12), as shipped with mlserve and published in the documentation."""
+    (reference,), components = msgspec.json.schema_components([PackageFile], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mlserve package.toml",
+        **reference,
+        "$defs": components,
+    }

@@ -305,7 +305,7 @@ LEFT: dict[str, Callable[[Path], object]] = {
         shutil.copytree(folder / "versions" / "1", folder / "versions" / "3"),
     ),
     "drafts": lambda folder: (
-        (folder / "versions" / ".3.77-00.draft" / "whole").mkdir(parents=True),
+        shutil.copytree(folder / "versions" / "1", folder / "versions" / ".3.77-00.draft"),
         (folder / "history" / ".00000005.json.77-00.draft").write_text("{"),
     ),
     "after the entry": lambda folder: (
@@ -357,8 +357,8 @@ def _as_nobody(tmp_path: Path, registry: Registry, made: str) -> int:
             os.setgroups([])
             os.setuid(65_534)
         else:
-            for folder, _, _ in os.walk(registry.root):
-                os.chmod(folder, 0o555)
+            for inner, _, _ in os.walk(registry.root):
+                os.chmod(inner, 0o555)
         assert find("churn", registry=registry.root).version == "3"
         note_use(registry.root / "churn", "3", Use("0" * 64, "2026-01-01T00:00:00.000Z", "x", "", "/runs/1"))
         with pytest.raises(Forbidden) as error:
