@@ -16,7 +16,8 @@ from mlserve_cli.scoring.request import ScoreRequest
 # Rows up to which threads of one process beat workers, by what a row costs. Two workers take 0.4 s and 150 MiB until
 # they score; after that threads are as fast on a few cores, since reading and inference let go of the GIL (measured on
 # two cores, 4 M rows: threads 1.9 to 2.2 s, workers 2.4 to 3.0 s). What workers give beside speed is that one may die.
-THREADS_ROWS = {"linear": 8_000_000, "network": 4_000_000, "other": 250_000, "trees": 500_000}
+# Threads share a session, too, and with it what of a large forest stands in the cache.
+THREADS_ROWS = {"linear": 8_000_000, "network": 4_000_000, "other": 250_000, "trees": 4_000_000}
 THREADS_BYTES = 1 << 30
 # The rest of a batch's way is Python and holds the GIL: past this many threads they wait for each other.
 THREADS_MOST = 4

@@ -23,7 +23,7 @@ from mlserve_cli.scoring.predictors import choose_predictor
 from mlserve_cli.scoring.repeats import choose_window
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
-from mlserve_cli.session import Predictor, check_supported, open_predictor, settle
+from mlserve_cli.session import Predictor, check_supported, open_predictor, settle, threads_for
 from mlserve_cli.tables import Found, Shard
 
 ROW_GROUP_ROWS = 65_536
@@ -118,7 +118,7 @@ def _open(request: ScoreRequest, model: ResolvedModel, shards: Sequence[Shard]) 
         model.package.model_path,
         sha256=model.facts.sha256,
         contract=contract,
-        threads=1,
+        threads=threads_for(model.facts.family, size_bytes=model.facts.size_bytes),
         allowed_external=external,
     )
     return settle(contract, predictor=predictor), predictor

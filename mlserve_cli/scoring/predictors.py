@@ -5,6 +5,7 @@ Chosen before the plan is frozen, by the rows and the model alone and never by t
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,7 @@ from mlserve_cli.planning import Plan, PlannedModel
 from mlserve_cli.scoring.golden import golden_outputs
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
-from mlserve_cli.session import Predictor, Unsupported, open_predictor, open_trees, prove_equal
+from mlserve_cli.session import Predictor, Unsupported, open_predictor, open_trees, prove_equal, threads_for
 
 # Rows times trees from which the kernel saves more than its start costs: LLVM takes 0.3 s in each process, the proof
 # 0.1 s, and a tree some 30 ns a row less than with ONNX Runtime.
@@ -67,12 +68,16 @@ def choose_predictor(
 
 
 def open_planned(plan: Plan) -> Predictor:
-    """The plan's predictor on the plan's model, one thread: the batches of several threads share it."""
+    """The plan's predictor on the plan's model: the batches of several threads share it."""
     model = plan.model
     external = frozenset(model.external_files)
     if plan.predictor == "onnxruntime":
         return open_predictor(
-            model.model_path, sha256=model.sha256, contract=plan.contract, threads=1, allowed_external=external
+            model.model_path,
+            sha256=model.sha256,
+            contract=plan.contract,
+            threads=threads_for(model.family, size_bytes=_size_bytes(model.model_path)),
+            allowed_external=external,
         )
     try:
         return open_trees(model.model_path, sha256=model.sha256, contract=plan.contract, allowed_external=external)
@@ -82,6 +87,13 @@ def open_planned(plan: Plan) -> Predictor:
             shown(model.model_path, limit=400),
             "run it anew with --predictor onnxruntime",
         ) from reason
+
+
+def _size_bytes(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:  # it is told where the file is read
+        return 0
 
 
 def _prove_on_golden_rows(

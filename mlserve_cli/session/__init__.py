@@ -2,7 +2,15 @@
 
 from mlserve_cli.session._facts import read_facts
 from mlserve_cli.session._known import newer_opsets, unknown_operators
-from mlserve_cli.session._predictor import OnnxPredictor, Predictor, Tensors, open_model, open_predictor, settle
+from mlserve_cli.session._predictor import (
+    OnnxPredictor,
+    Predictor,
+    Tensors,
+    open_model,
+    open_predictor,
+    settle,
+    threads_for,
+)
 from mlserve_cli.session._runtime import RowsFailed, runtime_version
 from mlserve_cli.session._support import check_supported, find_unsupported
 from mlserve_cli.session._zipmap import cut_zipmaps
@@ -27,4 +35,5 @@ __all__ = [
     "read_facts",
     "runtime_version",
     "settle",
+    "threads_for",
 ]
