@@ -19,7 +19,8 @@ release = version = installed_version("mlserve-cli")
 extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
-exclude_patterns = ["_build", "generated/error-list.md", "generated/manifest-fields.md"]  # included by other pages
+included = ["benchmark-results.md", "generated/error-list.md", "generated/manifest-fields.md"]  # by other pages
+exclude_patterns = ["_build", *included]
 html_theme = "furo"
 html_title = f"mlserve {release}"
 html_static_path: list[str] = []

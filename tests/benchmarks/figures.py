@@ -65,10 +65,10 @@ class Figures(Value, frozen=True):
 
     measured_at: str
     bench: BenchResult
-    int8: tuple[Int8, ...]
-    memory: tuple[Peak, ...]
-    startup: tuple[Startup, ...]
-    kernel: tuple[Kernel, ...]
+    startup: tuple[Startup, ...] = ()
+    int8: tuple[Int8, ...] = ()
+    kernel: tuple[Kernel, ...] = ()
+    memory: tuple[Peak, ...] = ()
 
 
 class Peer(Value, frozen=True):

@@ -12,6 +12,7 @@ from statistics import median
 
 from mlserve_cli.benchmark import Measured, ModelResult
 from mlserve_cli.benchmark.picture import label
+from mlserve_cli.cli.summary import count_text
 from tests.benchmarks import goals
 from tests.benchmarks.figures import DOCS, MIB, Figures, Peers, read_figures, read_peers
 
@@ -30,23 +31,21 @@ def _page(figures: Figures, peers: Peers | None) -> Iterator[str]:
     yield f"Measured {figures.measured_at} on {where.cpu} with {figures.bench.cores} cores"
     yield f"({', '.join(where.cpu_flags)}), Python {where.python}, onnxruntime {where.onnxruntime},"
     yield f"pyarrow {where.pyarrow}, polars {figures.bench.polars}, mlserve {where.mlserve}; medians of"
-    yield f"{figures.bench.rounds} rounds in turns.\n"
+    yield f"{count_text(figures.bench.rounds, 'round')} in turns.\n"
     yield "![Seconds of whole processes](benchmark.svg)\n"
     yield "### Whole processes\n"
     for model in figures.bench.models:
         yield f"**{label(model)}**: {model.rows:,} rows × {model.columns} columns\n"
         yield from _table(model)
-    yield "### INT8 beside FP32\n"
-    yield from _int8(figures)
-    yield "### Memory\n"
-    yield from _memory(figures)
-    yield "### Start-up\n"
-    yield "| | seconds | beside | seconds | ratio |\n|---|---|---|---|---|"
-    for one in figures.startup:
-        ratio = one.seconds / one.peer_seconds
-        yield f"| {one.name} | {one.seconds:.3f} | {one.peer} | {one.peer_seconds:.3f} | {ratio:.2f} |"
-    yield "\n### The kernel for trees, one thread\n"
-    yield from _kernel(figures)
+    for head, rows, section in (
+        ("INT8 beside FP32", figures.int8, _int8),
+        ("Memory", figures.memory, _memory),
+        ("Start-up", figures.startup, _startup),
+        ("The kernel for trees, one thread", figures.kernel, _kernel),
+    ):
+        if rows:
+            yield f"### {head}\n"
+            yield from section(figures)
     yield "### Other engines\n"
     yield from _peers(peers)
     yield "### The goals\n"
@@ -98,6 +97,14 @@ def _memory(figures: Figures) -> Iterator[str]:
     yield ""
 
 
+def _startup(figures: Figures) -> Iterator[str]:
+    yield "| | seconds | beside | seconds | ratio |\n|---|---|---|---|---|"
+    for one in figures.startup:
+        ratio = one.seconds / one.peer_seconds
+        yield f"| {one.name} | {one.seconds:.3f} | {one.peer} | {one.peer_seconds:.3f} | {ratio:.2f} |"
+    yield ""
+
+
 def _kernel(figures: Figures) -> Iterator[str]:
     names = list(dict.fromkeys(name for one in figures.kernel for name in one.rows_per_s))
     yield f"| thousand rows/s | {' | '.join(names)} |"
@@ -114,7 +121,7 @@ def _peers(peers: Peers | None) -> Iterator[str]:
         return
     models = list(dict.fromkeys(one.model for one in peers.peers))
     yield f"Measured {peers.measured_at} on {peers.cpu} with {peers.cores} cores: {peers.rows:,} rows, medians of"
-    yield f"{peers.rounds} rounds in turns; seconds of the whole process · peak MiB of all its processes.\n"
+    yield f"{count_text(peers.rounds, 'round')} in turns: seconds of the whole process · peak MiB of all processes.\n"
     yield f"| | {' | '.join(models)} |"
     yield "|---|" + "---|" * len(models)
     for name, version in dict.fromkeys((one.name, one.version) for one in peers.peers):

@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import structs
+
 from mlserve_cli import BenchResult, ScoreRequest, bench
 from mlserve_cli.benchmark import Step, draw
+from mlserve_cli.benchmark.picture import label
 from tests.benchmarks import goals, int8, made, memory, onedal, page, startup
 from tests.benchmarks.figures import DOCS, Figures, Peak, read_peers, write
 
@@ -29,18 +32,25 @@ def main() -> None:
     args = _arguments()
     models = made.models(args.data, [*dict.fromkeys([*args.models, *INT8])])
     rows = made.rows(args.data, args.rows)
-    figures = Figures(
-        measured_at=datetime.now(UTC).isoformat(timespec="minutes"),
-        bench=_bench(models, rows, args),
-        int8=tuple(int8.measure(models, rows, rounds=args.rounds)),
-        memory=tuple(_memory(models, args)),
-        startup=tuple(startup.measure(rows=1_000, repeats=args.rounds + 4)),
-        kernel=tuple(onedal.measure(models, args.models, python=args.onedal, rounds=args.rounds)),
-    )
-    write(figures, args.docs)
-    (args.docs / "benchmark.svg").write_text(draw(figures.bench), encoding="utf-8")
-    page.write(args.docs)
+    for figures in _stages(models, rows, args):  # kept as they come: half an hour must not be lost for its end
+        write(figures, args.docs)
+        (args.docs / "benchmark.svg").write_text(draw(figures.bench), encoding="utf-8")
+        page.write(args.docs)
     print("\n".join(goals.table(figures, read_peers(args.docs))))
+
+
+def _stages(models: Path, rows: Path, args: argparse.Namespace) -> Iterator[Figures]:
+    """The figures so far, after each kind of measuring."""
+    figures = Figures(datetime.now(UTC).isoformat(timespec="minutes"), _bench(models, rows, args))
+    yield figures
+    figures = structs.replace(figures, startup=tuple(startup.measure(rows=1_000, repeats=args.rounds + 4)))
+    yield figures
+    figures = structs.replace(figures, int8=tuple(int8.measure(models, rows, rounds=args.rounds)))
+    yield figures
+    kernel = onedal.measure(models, args.models, python=args.onedal, rounds=args.rounds)
+    figures = structs.replace(figures, kernel=tuple(kernel))
+    yield figures
+    yield structs.replace(figures, memory=tuple(_memory(models, args)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -57,7 +67,9 @@ def _arguments() -> argparse.Namespace:
 
 def _bench(models: Path, rows: Path, args: argparse.Namespace) -> BenchResult:
     requests = [ScoreRequest(str(models / f"{name}.onnx"), (str(rows),), "", id_column="id") for name in args.models]
-    return bench(*requests, rounds=args.rounds, observer=_say)
+    found = bench(*requests, rounds=args.rounds, observer=_say)
+    named = tuple(structs.replace(model, model=label(model)) for model in found.models)  # no folder of this machine
+    return structs.replace(found, models=named)
 
 
 def _memory(models: Path, args: argparse.Namespace) -> Iterator[Peak]:
