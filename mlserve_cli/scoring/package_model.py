@@ -26,7 +26,7 @@ from mlserve_cli.contract import (
     check_threshold,
     rename_outputs,
 )
-from mlserve_cli.errors import GateFailed, UsageError, shown
+from mlserve_cli.errors import GateFailed, UsageError, nearest, shown
 from mlserve_cli.registry import (
     PACKAGE_FORMAT,
     Change,
@@ -61,6 +61,7 @@ class PackageRequest:
     features: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     nulls: Nulls = "error"
+    fill: Mapping[str, str] = field(default_factory=dict)
     threshold: float | None = None
     labels: bool = True
     output_columns: Mapping[str, str] = field(default_factory=dict)
@@ -160,8 +161,23 @@ def _opened(
     request: PackageRequest, facts: ModelFacts, path: str, shards: tuple[Shard, ...]
 ) -> tuple[Contract, Predictor]:
     """The contract as a run would bind it, with each output's true shape, and a session."""
-    contract = bind(
+    contract = _bound(request, facts, shards, fill={})
+    fill = {column: _filled(column, text, contract) for column, text in request.fill.items()}
+    contract = _bound(request, facts, shards, fill=fill)
+    check_supported(facts, contract, allowed_external=frozenset())
+    predictor = open_predictor(path, sha256=facts.sha256, contract=contract, threads=1, allowed_external=frozenset())
+    contract = _with_classes(settle(contract, predictor=predictor), request.classes)
+    outputs, _ = rename_outputs(contract.outputs, dict(request.output_columns), has_prediction=False)
+    check_threshold(outputs, request.threshold)
+    return msgspec.structs.replace(contract, outputs=outputs), predictor
+
+
+def _bound(
+    request: PackageRequest, facts: ModelFacts, shards: tuple[Shard, ...], *, fill: dict[str, Scalar]
+) -> Contract:
+    return bind(
         facts,
+        Declared(fill=fill),
         features=request.features,
         rename=dict(request.rename),
         nulls=request.nulls,
@@ -169,12 +185,23 @@ def _opened(
         labels=request.labels,
         file_columns=tuple(column.name for column in shards[0].columns) if shards else None,
     )
-    check_supported(facts, contract, allowed_external=frozenset())
-    predictor = open_predictor(path, sha256=facts.sha256, contract=contract, threads=1, allowed_external=frozenset())
-    contract = _with_classes(settle(contract, predictor=predictor), request.classes)
-    outputs, _ = rename_outputs(contract.outputs, dict(request.output_columns), has_prediction=False)
-    check_threshold(outputs, request.threshold)
-    return msgspec.structs.replace(contract, outputs=outputs), predictor
+
+
+def _filled(column: str, text: str, contract: Contract) -> Scalar:
+    """What stands for a null, in the type that the column feeds."""
+    if column not in contract.columns:
+        raise UsageError(
+            f"--fill names {shown(column)}, which the model does not take", "", nearest(column, contract.columns)
+        )
+    dtype = contract.dtype_of(column)
+    if dtype == "string":
+        return text
+    if dtype == "bool" and text in ("true", "false"):
+        return text == "true"
+    try:
+        return float(text) if "float" in dtype else int(text)
+    except ValueError:
+        raise UsageError(f"--fill gives {shown(column)} {shown(text)}, the model takes {dtype}") from None
 
 
 def _with_classes(contract: Contract, classes: tuple[str, ...]) -> Contract:
@@ -225,6 +252,7 @@ def _declared(contract: Contract, request: PackageRequest) -> Declared:
         ),
         nulls=request.nulls,
         threshold=request.threshold,
+        fill=contract.fill,
     )
 
 

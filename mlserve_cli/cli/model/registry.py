@@ -43,6 +43,15 @@ def package(
     features: options.Features = None,
     rename: options.Rename = None,
     nulls: options.Nulls = None,
+    fill: Annotated[
+        list[str] | None,
+        option(
+            "--fill",
+            panel=MODEL,
+            metavar="COL=VALUE",
+            help="What stands for a null in a text, integer or boolean column; may be given again.",
+        ),
+    ] = None,
     threshold: options.Threshold = None,
     labels: options.Labels = True,
     output_columns: options.OutputColumns = None,
@@ -129,6 +138,7 @@ def package(
         features=tuple(features or ()),
         rename={model: file for file, model in parse.pairs(rename or (), "--rename").items()},
         nulls=nulls or "error",
+        fill=dict(map(_pair, fill or ())),
         threshold=threshold,
         labels=labels,
         output_columns=parse.pairs(output_columns or (), "--output-columns"),
@@ -365,7 +375,7 @@ def _number(text: str) -> int:
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise UsageError(f"{shown(text)} is not of the form KEY=VALUE", "--provenance and --metric", "as in auc=0.72")
+        raise UsageError(f"{shown(text)} is not of the form KEY=VALUE", "", "as in auc=0.72")
     return key, value
 
 
