@@ -26,6 +26,10 @@ NAMES = {
     "flip_share": "share of label flips",
     "speed_ratio": "speed ratio",
     "size_ratio": "size ratio",
+    "rows_per_s": "rows/s",
+    "parent_rows_per_s": "parent's rows/s",
+    "batch_difference": "difference by batch",
+    "quality_loss": "quality lost",
 }
 
 
@@ -134,24 +138,31 @@ def demand(results: Sequence[GateResult], *, where: str) -> None:
         raise GateFailed(
             "; ".join(f"the {result.name} gate said no: {', '.join(broken(result))}" for result in failed),
             "; ".join([where, *(described(result) for result in results)]),
-            "nothing was made; a gate's limits are options, and --verbose shows how it came to this",
+            "nothing was made; a gate's limits are options",
         )
 
 
 def broken(result: GateResult) -> list[str]:
     """The limits that do not hold, in words."""
-    return [
-        f"{named(figure)} is {result.figures[figure]:.4g}, {'at least' if least else 'at most'} {limit:.4g} is allowed"
-        for key, limit in result.limits.items()
-        for figure, least in [(key.removeprefix("least_"), key.startswith("least_"))]
-        if not (result.figures[figure] >= limit if least else result.figures[figure] <= limit)
-    ]
+    words = []
+    for key, limit in result.limits.items():
+        figure, least = key.removeprefix("least_"), key.startswith("least_")
+        value = result.figures[figure]
+        if not (value >= limit if least else value <= limit):
+            bound = "at least" if least else "at most"
+            words.append(f"{named(figure)} is {number(value)}, {bound} {number(limit)} is allowed")
+    return words
 
 
 def described(result: GateResult) -> str:
     """All figures of a gate on one line."""
-    figures = ", ".join(f"{named(name)} {value:.4g}" for name, value in result.figures.items())
+    figures = ", ".join(f"{named(name)} {number(value)}" for name, value in result.figures.items())
     return f"{result.name} over {result.rows:,} rows: {figures}"
+
+
+def number(value: float) -> str:
+    """A figure as a person reads it."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def named(figure: str) -> str:
