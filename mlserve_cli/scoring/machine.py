@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 from collections.abc import Iterator
@@ -67,6 +68,17 @@ def tree_memory_bytes(pid: int) -> int:
     """
     tree = [_memory(each) for each in (pid, *_descendants(pid))]
     return max(sum(proportional for proportional, _ in tree), *(resident for _, resident in tree))
+
+
+def give_back_memory() -> None:
+    """Hand freed memory back to the system, where the C library keeps it otherwise.
+
+    Opening a forest and proving its kernel leaves 56 MiB of parsed graph, closed session and compiler behind, for as
+    long as the run takes.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 @dataclass(slots=True)

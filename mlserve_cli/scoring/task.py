@@ -25,7 +25,7 @@ from mlserve_cli.scoring.batches import Clock
 from mlserve_cli.scoring.distinct import score_rows
 from mlserve_cli.scoring.golden import check_golden_rows
 from mlserve_cli.scoring.layout import Layout
-from mlserve_cli.scoring.machine import process_peak_bytes
+from mlserve_cli.scoring.machine import give_back_memory, process_peak_bytes
 from mlserve_cli.scoring.predictors import open_planned
 from mlserve_cli.scoring.rows import carried_columns, columns_of, convert_chunk, metadata_of, output_rows, output_schema
 from mlserve_cli.session import Predictor
@@ -108,6 +108,8 @@ def take_work(staging: str, plan: Plan, predictor: Predictor) -> _Work:
     """Make this process ready for jobs of a staging: with a session that has proved itself on the golden rows."""
     check_golden_rows(plan.model, plan.contract, predictor=predictor, batch_rows=plan.batch_rows)
     work = _Work(plan, plan.id, metadata_of(plan), predictor)
+    if plan.model.family == "trees":
+        give_back_memory()
     _works.clear()
     _works[staging] = work
     return work
