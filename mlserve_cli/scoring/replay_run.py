@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from mlserve_cli import engines, storage, tables
 from mlserve_cli.contract import encode_canonical
 from mlserve_cli.errors import InvalidModel, RunMismatch, shown
@@ -19,7 +21,7 @@ from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.task import Job, TaskFailure, jobs_of, run_job
 from mlserve_cli.scoring.verify_run import check_files, manifest_path_of
-from mlserve_cli.tables import os_path
+from mlserve_cli.tables import os_path, text_of
 
 # What two machines' float32 arithmetic may differ by, where the libraries or the processor are not the same.
 TOLERANCE = 1e-5
@@ -60,8 +62,8 @@ def replay(
     path = manifest_path_of(run)
     manifest = read_manifest(path)
     check_files(manifest, path.parent)
-    plan = manifest.plan
     model = _same_model(manifest, registry=registry, trust_policy=trust_policy)
+    plan = _with_model_at(manifest.plan, model)
     for shard in plan.inputs:
         tables.check_unchanged(shard)
     with storage.scratch(encode_canonical(plan)) as staging:
@@ -83,6 +85,11 @@ def _same_model(manifest: Manifest, *, registry: str | None, trust_policy: str |
             "put back the version that made the run",
         )
     return model
+
+
+def _with_model_at(plan: Plan, model: ResolvedModel) -> Plan:
+    """The same plan, with the model where it lies now: the registry may have moved."""
+    return replace(plan, model=replace(plan.model, path=text_of(model.package.path)))
 
 
 def _score_again(
