@@ -19,9 +19,9 @@ from tests.cli.desk import MLSERVE, Desk, environment
 
 @pytest.fixture
 def costly_desk(desk: Desk) -> Desk:
-    """A model whose every call costs some milliseconds, and rows for sixteen calls of the batch that auto takes."""
+    """A model whose every call costs some milliseconds, and rows for many calls of the batch that auto takes."""
     desk.save("costly.onnx", dishonest.slow(steps_per_unit=3_000))
-    pq.write_table(pa.table({"x": np.ones(16_384, np.float32)}), desk.folder / "rows.parquet")
+    pq.write_table(pa.table({"x": np.ones(131_072, np.float32)}), desk.folder / "rows.parquet")
     return desk
 
 

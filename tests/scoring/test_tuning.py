@@ -49,7 +49,7 @@ def costly_call() -> ModelProto:
 
 
 def test_a_batch_that_is_faster_for_certain_is_chosen_and_written(folder: Path) -> None:
-    found = tuned(folder, costly_call(), rows=16_384, budget_s=8.0, write=folder / "mlserve.toml")
+    found = tuned(folder, costly_call(), rows=131_072, budget_s=8.0, write=folder / "mlserve.toml")
 
     assert found.auto["batch-rows"] == 1_024
     assert found.chosen is not None
