@@ -17,7 +17,8 @@ from mlserve_cli.optimize.rows import Rows, rows_for
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.validation.findings import Finding, of_error
 
-MOST_ROWS = 256
+MOST_ROWS, LEAST_ROWS = 256, 8
+MOST_VALUES = 4 << 20  # of made-up rows, for models of pictures
 Source = Literal["data", "golden rows", "made-up rows"]
 
 
@@ -64,11 +65,15 @@ def _left_out(rows: Rows) -> tuple[Finding, ...]:
 def _made_up(contract: Contract) -> dict[str, NDArray[Any]]:
     """Rows from a seed. Ones for ints: what they index is not known, and a whole number divided by 0 ends a process."""
     seed = np.random.default_rng(20)
-    return {part.tensor.name: _values(part.tensor, seed) for part in contract.inputs}
+    made = {part.tensor.name: _values(part.tensor, seed) for part in contract.inputs}
+    rows = min(map(len, made.values()))
+    return {name: values[:rows] for name, values in made.items()}
 
 
 def _values(spec: TensorSpec, seed: np.random.Generator) -> NDArray[Any]:
-    shape = (MOST_ROWS, *(size or 1 for size in spec.shape[1:]))
+    width = spec.width or 1
+    rows = max(min(MOST_ROWS, MOST_VALUES // width), LEAST_ROWS)
+    shape = (rows, *(size or 1 for size in spec.shape[1:]))
     if spec.dtype == "string":
         return np.full(shape, "a", dtype=object)
     if spec.dtype == "bool":

@@ -21,6 +21,8 @@ from mlserve_cli.validation.findings import Finding, Outcome, Severity, listed, 
 from mlserve_cli.validation.rows import TrialRows
 
 BATCH_ROWS = 1024
+BUDGET_S = 4.0  # of one trial, roughly
+MOST_BYTES = 64 << 20
 ROUNDING = 1e-5  # what the order of float32 sums may move a score by
 Tensors = dict[str, NDArray[Any]]
 
@@ -99,8 +101,9 @@ def score_golden(trial: Trial) -> Outcome:
 
 def score_alike(trial: Trial) -> Outcome:
     """Again, by another session, with more threads, in other batches: the same scores, or how far they are apart."""
-    predictor, tensors = trial.open(), trial.tensors
+    predictor = trial.open()
     try:
+        tensors = _affordable(predictor, trial.tensors, calls=8)
         first = predictor.predict(tensors)
         again, anew = predictor.predict(tensors), trial.open().predict(tensors)
         threads = trial.open(threads=2).predict(tensors)
@@ -134,32 +137,55 @@ def score_odd(trial: Trial) -> Outcome:
     places = list(_float_columns(trial))
     if not places:
         return Outcome((Finding("missing values", "note", "no feature is a float, so no NaN can come in"),))
-    nan = _effects(trial, predictor, places, np.nan)
-    infinite = _effects(trial, predictor, places, np.inf)
-    return Outcome((*_nan_findings(trial, nan, len(places)), *_infinity_findings(infinite)))
+    few = {name: values[:ROWS_EACH] for name, values in trial.tensors.items()}
+    began = time.perf_counter()
+    before = predictor.predict(few)
+    most = max(int(BUDGET_S / 2 / (time.perf_counter() - began)), 1)
+    tried = places[:most]
+    nan, infinite = (_effects(predictor, few, before, tried, value) for value in (np.nan, np.inf))
+    findings = [*_nan_findings(trial, nan, len(tried)), *_infinity_findings(infinite)]
+    if len(tried) < len(places):
+        text = f"tried in the first {len(tried):,} of {len(places):,} features: the others would take too long"
+        findings.append(Finding("missing values", "note", text))
+    return Outcome(tuple(findings))
 
 
 def measure(trial: Trial) -> Outcome:
     """Time for a row in full batches on one thread, and alone; memory of a batch."""
-    predictor, tensors = trial.open(), trial.tensors
-    rows = len(next(iter(tensors.values())))
-    full = {name: np.resize(values, (BATCH_ROWS, *values.shape[1:])) for name, values in tensors.items()}
-    before = resident_bytes()
+    predictor, before = trial.open(), resident_bytes()
+    one = {name: values[:1] for name, values in trial.tensors.items()}
     try:
-        in_batches, alone = _seconds(predictor, full), _seconds(predictor, {k: v[:1] for k, v in tensors.items()})
+        alone = _seconds(predictor, one)
+        rows = _batch_rows(one, alone)
+        full = {name: np.resize(values, (rows, *values.shape[1:])) for name, values in trial.tensors.items()}
+        in_batches = _seconds(predictor, full)
     except RowsFailed as failure:
         return Outcome((_failed("cost", failure, trial),))
     figures = {
-        "microseconds_per_row": in_batches / BATCH_ROWS * 1e6,
+        "microseconds_per_row": in_batches / rows * 1e6,
         "microseconds_for_one_row": alone * 1e6,
-        "rows_per_s_one_thread": BATCH_ROWS / in_batches,
+        "rows_per_s_one_thread": rows / in_batches,
+        "batch_rows": float(rows),
         "batch_memory_bytes": float(max(resident_bytes() - before, 0)),
-        "rows_tried": float(rows),
     }
-    text = f"{figures['microseconds_per_row']:.3g} µs a row in batches of {BATCH_ROWS:,}, one thread"
+    text = f"{figures['microseconds_per_row']:.3g} µs a row in batches of {rows:,}, one thread"
     return Outcome(
         (Finding("cost", "ok", f"{text}; {figures['microseconds_for_one_row']:.3g} µs for one alone"),), figures
     )
+
+
+def _affordable(predictor: Predictor, tensors: Tensors, *, calls: int) -> Tensors:
+    """As many of the rows as can be scored so many times in some seconds: a model of pictures takes its time."""
+    began = time.perf_counter()
+    predictor.predict({name: values[:1] for name, values in tensors.items()})
+    rows = max(int(BUDGET_S / calls / (time.perf_counter() - began)), 2)
+    return {name: values[:rows] for name, values in tensors.items()}
+
+
+def _batch_rows(one: Tensors, seconds: float) -> int:
+    """Rows of a full batch, of fewer where that would take some seconds or a lot of memory."""
+    row_bytes = sum(values.nbytes for values in one.values())
+    return max(min(BATCH_ROWS, int(BUDGET_S / 10 / seconds), MOST_BYTES // max(row_bytes, 1)), 1)
 
 
 # Comparing scores
@@ -222,7 +248,7 @@ def _failed(check: str, failure: RowsFailed, trial: Trial) -> Finding:
 
 # NaN and infinities
 
-ROWS_EACH, MOST_COLUMNS, MOST_BYTES = 8, 2_000, 32 << 20
+ROWS_EACH, MOST_COLUMNS = 8, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +280,10 @@ def _float_columns(trial: Trial) -> Iterator[_Place]:
             yield _Place(part.tensor.name, column, shown(name))
 
 
-def _effects(trial: Trial, predictor: Predictor, places: list[_Place], value: float) -> _Effects:
-    """A value in each feature in turn, in some rows that are otherwise as they were."""
-    base = {name: values[:ROWS_EACH] for name, values in trial.tensors.items()}
-    before = predictor.predict(base)
+def _effects(
+    predictor: Predictor, base: Tensors, before: dict[str, NDArray[Any]], places: list[_Place], value: float
+) -> _Effects:
+    """A value in each feature in turn, in some rows that are otherwise as they were and are scored as `before`."""
     found = _Effects([], [], [])
     for place in places:
         changed = dict(base)
@@ -304,10 +330,10 @@ def _infinity_findings(infinite: _Effects) -> Iterator[Finding]:
 
 
 def _seconds(predictor: Predictor, tensors: Tensors) -> float:
-    """The median of as many calls as fit into some tenths of a second, after one that counts for nothing."""
+    """The median of as many calls as fit into a tenth of a second, after one that counts for nothing."""
     predictor.predict(tensors)
     taken: list[float] = []
-    until = time.perf_counter() + 0.3
+    until = time.perf_counter() + 0.1
     while len(taken) < 3 or (time.perf_counter() < until and len(taken) < 200):
         began = time.perf_counter()
         predictor.predict(tensors)

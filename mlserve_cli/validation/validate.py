@@ -62,7 +62,7 @@ def _trials(resolved: ResolvedModel, contract: Contract | None, rows: TrialRows 
             return outcomes
         outcomes.append(apart.run("golden rows", score_golden, trial))
         outcomes.append(apart.run("same scores", score_alike, trial))
-        if not _has_error(outcomes[-1]):
+        if _was_scored(outcomes[-1]):
             outcomes.append(apart.run("missing values", score_odd, trial))
             outcomes.append(apart.run("cost", measure, trial))
         return [*outcomes, *([Outcome(rows.findings)] if rows is not None else [])]
@@ -140,6 +140,11 @@ def _structure(resolved: ResolvedModel, contract: Contract | None) -> Outcome:
         opsets = ", ".join(f"{domain} {version}" for domain, version in facts.opsets.items())
         findings = [Finding("structure", "ok", f"opset {opsets}; {len(facts.operators)} operators, all known")]
     return Outcome(tuple(findings), {"size_bytes": float(facts.size_bytes)})
+
+
+def _was_scored(outcome: Outcome) -> bool:
+    """Whether the rows can be scored at all; where not, there is nothing more to try with them."""
+    return not any(finding.check == "same scores" and finding.severity != "ok" for finding in outcome.findings)
 
 
 def _has_error(outcome: Outcome) -> bool:

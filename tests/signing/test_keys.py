@@ -81,7 +81,7 @@ def test_a_passphrase_comes_from_one_place(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_keys_of_other_kinds_are_refused_by_name(tmp_path: Path) -> None:
-    kinds = {
+    kinds: dict[str, ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
         "Ed25519PublicKey": ed25519.Ed25519PrivateKey.generate(),
         "RSAPublicKey": rsa.generate_private_key(65537, 2048),
         "secp256k1": ec.generate_private_key(ec.SECP256K1()),
