@@ -23,22 +23,27 @@ SMALL_BATCHES = (1, 7, 64)
 LEAST_PROBABILITY = 1e-15
 
 
-def speed_ratio(parent: Predictor, child: Predictor, rows: Rows, *, batch_rows: int) -> dict[str, float]:
+def speed_ratio(
+    parent: Predictor, child: Predictor, rows: Rows, *, batch_rows: int, child_rows: Rows | None = None
+) -> dict[str, float]:
     """Rows a second of both on one thread of this machine, and how many times as fast the child is.
 
-    They take turns, since other work slows both alike then, and of each the median round counts.
+    They take turns, since other work slows both alike then, and of each the median round counts. `child_rows` are the
+    same rows, where the child takes them otherwise.
     """
-    batches = list(rows.batches(batch_rows))
-    batches = [batch for batch in batches if len(next(iter(batch.values()))) == batch_rows] or batches
-    count = _batches_of_a_round(parent, batches)
+    batches = {"parent": _full_batches(rows, batch_rows), "child": _full_batches(child_rows or rows, batch_rows)}
+    count = min(
+        _batches_of_a_round(parent, batches["parent"]),
+        _batches_of_a_round(child, batches["child"]),
+    )
     times: dict[str, list[float]] = {"parent": [], "child": []}
     started = time.perf_counter()
     for turn in range(MOST_ROUNDS):
         if turn >= LEAST_ROUNDS and time.perf_counter() - started > SPEED_S:
             break
         for name, predictor in (("parent", parent), ("child", child)):
-            times[name].append(_seconds(predictor, batches, count))
-    scored = count * len(next(iter(batches[0].values())))
+            times[name].append(_seconds(predictor, batches[name], count))
+    scored = count * len(next(iter(batches["parent"][0].values())))
     parent_s, child_s = statistics.median(times["parent"]), statistics.median(times["child"])
     return {
         "speed_ratio": parent_s / child_s,
@@ -93,6 +98,12 @@ def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     ranks = np.cumsum(counts) - (counts - 1) / 2
     total = float(ranks[place][positive].sum())
     return (total - positives * (positives + 1) / 2) / (positives * negatives)
+
+
+def _full_batches(rows: Rows, batch_rows: int) -> list[dict[str, NDArray[Any]]]:
+    """Those of full size, where there are any."""
+    batches = list(rows.batches(batch_rows))
+    return [batch for batch in batches if len(next(iter(batch.values()))) == batch_rows] or batches
 
 
 def _batches_of_a_round(predictor: Predictor, batches: list[dict[str, NDArray[Any]]]) -> int:

@@ -1,6 +1,6 @@
 """ONNX files: what they say of themselves, what is refused, and ONNX Runtime behind the Predictor seam."""
 
-from mlserve_cli.session._facts import read_facts
+from mlserve_cli.session._facts import facts_of, read_facts, read_model
 from mlserve_cli.session._known import newer_opsets, unknown_operators
 from mlserve_cli.session._predictor import (
     OnnxPredictor,
@@ -24,6 +24,7 @@ __all__ = [
     "TreesPredictor",
     "Unsupported",
     "check_supported",
+    "facts_of",
     "find_unsupported",
     "newer_opsets",
     "unknown_operators",
@@ -33,6 +34,7 @@ __all__ = [
     "open_trees",
     "prove_equal",
     "read_facts",
+    "read_model",
     "runtime_version",
     "settle",
     "threads_for",

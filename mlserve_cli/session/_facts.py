@@ -35,8 +35,12 @@ DTYPES = {
 
 def read_facts(path: str) -> ModelFacts:
     """The facts of the model at `path`; InvalidModel where it is no ONNX model, and nothing else is judged here."""
-    data = read_model(path)
-    return _facts(parse(data, where=path), data)
+    return facts_of(read_model(path), where=path)
+
+
+def facts_of(data: bytes, *, where: str) -> ModelFacts:
+    """The facts of a model that may lie in no file yet."""
+    return _facts(parse(data, where=where), data)
 
 
 def read_model(path: str) -> bytes:
