@@ -19,7 +19,12 @@ release = version = installed_version("mlserve-cli")
 extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
-included = ["benchmark-results.md", "generated/error-list.md", "generated/manifest-fields.md", "generated/package-fields.md"]  # by other pages
+included = [
+    "benchmark-results.md",
+    "generated/error-list.md",
+    "generated/manifest-fields.md",
+    "generated/package-fields.md",
+]  # by other pages
 exclude_patterns = ["_build", *included]
 html_theme = "furo"
 html_title = f"mlserve {release}"

@@ -156,9 +156,23 @@ def a_model_that_may_not_be_read(desk: Desk) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def scores_that_are_not_the_expected_ones(desk: Desk) -> Ended:
+    desk.write("train.csv", "a,b,c,theirs\n1,2,3,1e9\n")
+    words = ("--data", desk.path("train.csv"), "--expected", "theirs", "--name", "churn", "--output", desk.path("out"))
+    return desk.run("model", "package", "--onnx", desk.path("linear.onnx"), *words)
+
+
+def a_registry_put_back_by_hand(desk: Desk) -> Ended:
+    registry = desk.path("registry")
+    desk.run("model", "add", desk.path("linear.onnx"), "--name", "churn", "--alias", "champion", "--registry", registry)
+    desk.write("registry/churn/aliases/champion.json", "{}")
+    return desk.run("model", "show", "churn", "--registry", registry)
+
+
 REACHED: dict[str, Callable[[Desk], Ended]] = {
     "MlserveError": a_bug,
     "UsageError": lambda desk: desk.score("--resume", "--if-exists", "overwrite"),
+    "GateFailed": scores_that_are_not_the_expected_ones,
     "DataError": a_text_that_csv_cannot_hold,
     "CorruptFile": lambda desk: on_rows(desk, 'a,b,c\n1,2,"3\n'),
     "MissingColumn": lambda desk: on_rows(desk, "a,b,C\n1,2,3\n"),
@@ -169,6 +183,7 @@ REACHED: dict[str, Callable[[Desk], Ended]] = {
     "UnsafeInput": a_link_loop,
     "RunMismatch": a_flipped_bit,
     "InputMissing": lambda desk: desk.score("-i", desk.path("gone-*.csv")),
+    "UnknownModel": lambda desk: desk.run("model", "show", "churn", "--registry", desk.path("none")),
     "Unavailable": no_worker_to_start,
     "WorkersDied": workers_killed,
     "TaskTimeout": a_task_that_takes_too_long,
@@ -181,11 +196,12 @@ REACHED: dict[str, Callable[[Desk], Ended]] = {
     "Forbidden": a_model_that_may_not_be_read,
     "InvalidModel": lambda desk: desk.run("score", "-m", desk.write("no.onnx", "no"), *desk.basics[3:], "-o", "out"),
     "MemoryTooSmall": lambda desk: desk.score("--memory-limit", "1MiB"),
+    "InvalidRegistry": a_registry_put_back_by_hand,
     "InvalidConfig": lambda desk: desk.score("--config", desk.write("options.toml", "modle = 1")),
 }
 SIGNALS = {129, 130, 143}  # of HUP, INT, TERM: tests/cli/test_output.py sends them
 KINDS_ALONE = {"TryLater"}  # a name for its kinds: what may be gone next time
-CODES = {0, 1, 2, 3, 65, 66, 69, 71, 73, 74, 75, 77, 78, *SIGNALS}  # of the contract, but 4, which comes with gates
+CODES = {0, 1, 2, 3, 4, 65, 66, 69, 71, 73, 74, 75, 77, 78, *SIGNALS}
 
 
 @pytest.mark.parametrize("name", REACHED)
