@@ -55,7 +55,12 @@ def run_facts(result: RunResult) -> Facts:
         "output": str(result.output),
         "manifest": str(result.manifest_path),
         "run_id": manifest.run.id,
-        "model": {"name": manifest.model.name, "version": manifest.model.version, "digest": manifest.model.digest},
+        "model": {
+            "name": manifest.model.name,
+            "version": manifest.model.version,
+            "alias": manifest.model.alias,
+            "digest": manifest.model.digest,
+        },
         "rows_in": manifest.rows.rows_in,
         "rows_out": manifest.rows.rows_out,
         "rows_quarantined": manifest.rows.rows_quarantined,
@@ -209,7 +214,9 @@ def _expected(manifest: Manifest) -> str:
 
 
 def _model_name(manifest: Manifest) -> str:
-    return f"{manifest.model.name} {manifest.model.version}".strip()
+    model = manifest.model
+    alias = f" (@{model.alias})" if model.alias else ""
+    return f"{model.name} {model.version}".strip() + alias
 
 
 def columns_text(columns: tuple[str, ...], rename: dict[str, str]) -> str:
