@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlserve_cli.optimize.convert import convert
+    from mlserve_cli.optimize.prune import prune
+    from mlserve_cli.optimize.quantize import quantize
     from mlserve_cli.registry.commands import add, alias, history, list, remove, rollback, show
     from mlserve_cli.scoring.package_model import package
     from mlserve_cli.signing import keygen, sign, trust_add, trust_check, trust_list, trust_remove, trust_set
@@ -13,10 +16,13 @@ if TYPE_CHECKING:
 __all__ = [
     "add",
     "alias",
+    "convert",
     "history",
     "keygen",
     "list",
     "package",
+    "prune",
+    "quantize",
     "remove",
     "rollback",
     "show",
@@ -33,12 +39,15 @@ _REGISTRY = "mlserve_cli.registry.commands"
 _HOMES = {  # function -> the module that it comes from
     "add": _REGISTRY,
     "alias": _REGISTRY,
+    "convert": "mlserve_cli.optimize.convert",
     "history": _REGISTRY,
     "list": _REGISTRY,
     "remove": _REGISTRY,
     "rollback": _REGISTRY,
     "show": _REGISTRY,
     "package": "mlserve_cli.scoring.package_model",
+    "prune": "mlserve_cli.optimize.prune",
+    "quantize": "mlserve_cli.optimize.quantize",
     "keygen": _SIGNING,
     "sign": _SIGNING,
     "trust_add": _SIGNING,

@@ -18,6 +18,7 @@ from mlserve_cli.errors import GateFailed, MlserveError
 from mlserve_cli.registry import GateResult
 
 Scores = Mapping[str, NDArray[Any]]
+LEAST = "least_"  # before the name of a figure that must not be below its limit
 # What a person reads for a figure; each is a key of [[gates]] in package.toml.
 NAMES = {
     "max_difference": "largest difference",
@@ -89,7 +90,7 @@ class Gate:
         passed = all(figures[name] <= limit for name, limit in most.items()) and all(
             figures[name] >= limit for name, limit in least.items()
         )
-        limits = most | {f"least_{name}": limit for name, limit in least.items()}
+        limits = most | {f"{LEAST}{name}": limit for name, limit in least.items()}
         return GateResult(name=self.name, passed=passed, rows=rows, figures=dict(figures), limits=limits)
 
 
@@ -146,7 +147,7 @@ def broken(result: GateResult) -> list[str]:
     """The limits that do not hold, in words."""
     words = []
     for key, limit in result.limits.items():
-        figure, least = key.removeprefix("least_"), key.startswith("least_")
+        figure, least = key.removeprefix(LEAST), key.startswith(LEAST)
         value = result.figures[figure]
         if not (value >= limit if least else value <= limit):
             bound = "at least" if least else "at most"

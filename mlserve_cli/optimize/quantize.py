@@ -160,7 +160,7 @@ def _notes(speed: GateResult, moved: float) -> list[str]:
         notes.append(f"a row's score moves by up to {moved:.3g} with its batch: keep --batch-rows the same")
     if speed.figures["speed_ratio"] < 1:
         notes.append(
-            f"slower than its parent on this machine: {speed.figures['rows_per_s']:,.0f} rows/s "
+            f"no faster than its parent on this machine: {speed.figures['rows_per_s']:,.0f} rows/s "
             f"against {speed.figures['parent_rows_per_s']:,.0f}"
         )
     return notes
@@ -169,5 +169,7 @@ def _notes(speed: GateResult, moved: float) -> list[str]:
 def rows_notes(rows: Rows) -> list[str]:
     """What a person should know of the rows that were judged by."""
     return (
-        [f"{rows.left_out} rows could not be fed and were left out, the first: {rows.fault}"] if rows.left_out else []
+        [f"{rows.left_out} rows cannot be fed, or have no label, and were left out, the first: {rows.fault}"]
+        if rows.left_out
+        else []
     )

@@ -63,8 +63,8 @@ def rows_for(
 ) -> Rows:
     """At most `limit` rows of the files, folders and globs `data`, with the column `labels`, where one is named.
 
-    Raises InputMissing (66) where nothing matches, and DataError (65) where a column is missing or of another type, a
-    label is null, or no row can be fed to the model. Single rows that cannot be fed are left out and counted.
+    Raises InputMissing (66) where nothing matches, and DataError (65) where a column is missing or of another type, or
+    no row can be fed to the model. Single rows that cannot be fed, or have no label, are left out and counted.
     """
     shards = _shards(data, contract, labels, dialect=dialect, input_format=input_format)
     total = sum(shard.rows for shard in shards)
@@ -134,32 +134,38 @@ def _chosen(start_row: int, rows: int, *, limit: int, total: int) -> NDArray[np.
 def _rows_of(chunk: Chunk, shard: Shard, contract: Contract, labels: str, *, chosen: NDArray[np.bool_]) -> Rows:
     text = {column.name for column in shard.columns if column.type == "text"}
     converted = features.convert(chunk.table, contract, text=text, faults=chunk.faults, file=shard.name)
-    taken = chosen & ~converted.bad
+    known = ~_is_null(chunk.table[labels]) if labels else np.ones(converted.rows, np.bool_)
+    taken = chosen & ~converted.bad & known
     if not taken.any():
         tensors = {part.tensor.name: np.empty(0) for part in contract.inputs}
         kept = np.empty(0) if labels else None
     else:
         whole = features.batch_tensors(converted, 0, converted.rows)
         tensors = {name: values[taken] for name, values in whole.items()}
-        kept = _label_values(chunk.table[labels], where=f"{shard.name}, {labels}")[taken] if labels else None
-    left_out = int((chosen & converted.bad).sum())
+        kept = _label_values(chunk.table[labels])[taken] if labels else None
+    left_out = int((chosen & ~taken).sum())
     return Rows(tensors, kept, left_out, _first_fault(converted, shard, chunk) if left_out else "")
 
 
-def _label_values(column: pa.ChunkedArray, *, where: str) -> NDArray[Any]:
-    """Numbers as float64, anything else as text; a text that is a number counts as one."""
-    if column.null_count:
-        raise DataError(f"{column.null_count} labels are null", shown(where, limit=400), "leave such rows out")
+def _is_null(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Which labels are not known (bool, shape [rows])."""
+    return np.array(pc.is_null(column, nan_is_null=True).to_pylist(), dtype=np.bool_)
+
+
+def _label_values(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Numbers as float64, anything else as text; a text that is a number counts as one. Nulls are anything."""
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     try:
-        values = column.cast(pa.float64()).combine_chunks()
+        values = pc.fill_null(column.cast(pa.float64()), float("nan")).combine_chunks()
         return np.array(np.frombuffer(values.buffers()[1], np.float64, len(values), values.offset * 8))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return np.array(pc.cast(column, pa.string()).to_pylist(), dtype=object)
 
 
 def _first_fault(converted: features.Features, shard: Shard, chunk: Chunk) -> str:
+    if not len(converted.faults):
+        return f"{shown(shard.name, limit=200)}: its label is null"
     first = converted.faults.table.slice(0, 1).to_pylist()[0]
     place = f"{shown(shard.name, limit=200)}, row {chunk.start_row + first['row']}"
     return f"{place}, {shown(first['column'])}: {first['reason']}" if first["column"] else f"{place}: {first['reason']}"
