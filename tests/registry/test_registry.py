@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mlserve_cli import model as life
 from mlserve_cli.errors import Forbidden, InputMissing, InvalidConfig, InvalidRegistry, UnknownModel, UsageError
-from mlserve_cli.registry import Registry, Use, find, note_use, parse_reference
+from mlserve_cli.registry import Lineage, PackageFile, Registry, Use, find, note_use, parse_reference
 from mlserve_cli.registry.history import Entry, encode_entry, entry_name
 from tests.models import linear, mlp, save
 from tests.registry.shelves import filled, package
@@ -175,6 +175,23 @@ def test_one_damaged_name_does_not_hide_the_others(tmp_path: Path) -> None:
     found = {one.name: one for one in life.list(registry=str(registry.root))}
     assert found["fraud"].versions == (1,)
     assert isinstance(found["churn"].wrong, InvalidRegistry)
+
+
+def test_show_knows_the_parents_as_far_as_they_stand(tmp_path: Path) -> None:
+    registry = filled(tmp_path, 2)
+    model = save(linear(), tmp_path / "child.onnx")
+    for number in (2, 3):  # 3 is made of 2, and 4 of 3
+        parent = Lineage("prune", f"churn:{number}", registry.history("churn").versions[number].digest)
+        described = PackageFile(format=1, name="churn", description=f"of {number}", lineage=parent)
+        assert registry.add_files(described, {"model.onnx": model}).version == number + 1
+    found = life.show("churn:4", registry=str(registry.root)).parents
+    assert [(one.spelled, one.operation, one.stands) for one in found] == [
+        ("churn:3", "prune", True),
+        ("churn:2", "prune", True),
+    ]
+    registry.remove("churn", 3)
+    found = life.show("churn:4", registry=str(registry.root)).parents
+    assert [(one.spelled, one.stands) for one in found] == [("churn:3", False)]
 
 
 # Damage and rewriting
