@@ -17,9 +17,9 @@ TRIAL_S = 60.0
 class ProcessApart:
     """One worker process, a new one after each that died."""
 
-    def __init__(self, rows: TrialRows | None) -> None:
+    def __init__(self, rows: TrialRows | None, *, limit_s: float = TRIAL_S) -> None:
         self._made_up = rows is not None and not rows.real
-        self._engine = engines.Processes(1, max_retries=0, task_timeout_s=TRIAL_S)
+        self._engine = engines.Processes(1, max_retries=0, task_timeout_s=limit_s)
 
     def run(self, check: str, function: Callable[[Trial], Outcome], trial: Trial) -> Outcome:
         """What `function` finds, or how its process ended."""
