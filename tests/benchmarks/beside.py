@@ -69,17 +69,19 @@ def main() -> None:
             contenders = list(_contenders(models / f"{name}.onnx", rows, Path(folder), args.engines, args.python))
             _take_turns(contenders, Path(folder), rounds=args.rounds)
             found += [_peer(one) for one in contenders]
-    write(
-        Peers(
-            measured_at=datetime.now(UTC).isoformat(timespec="minutes"),
-            rows=args.rows,
-            rounds=args.rounds,
-            cpu=cpu_model()[0],
-            cores=usable_cores(),
-            peers=tuple(found),
-        ),
-        args.docs,
+        _keep(found, args)  # as they come: the engines take their time
+
+
+def _keep(found: Sequence[Peer], args: argparse.Namespace) -> None:
+    peers = Peers(
+        measured_at=datetime.now(UTC).isoformat(timespec="minutes"),
+        rows=args.rows,
+        rounds=args.rounds,
+        cpu=cpu_model()[0],
+        cores=usable_cores(),
+        peers=tuple(found),
     )
+    write(peers, args.docs)
     page.write(args.docs)
 
 

@@ -28,7 +28,7 @@ from tests.benchmarks import made
 from tests.benchmarks.figures import MIB, Peak
 
 # name, columns, rows, rows of a row group
-SHAPES = (("wide", 2_000, 100_000, 50_000), ("one_row_group", 28, 5_000_000, 5_000_000))
+SHAPES = (("wide", 2_000, 60_000, 20_000), ("one_row_group", 28, 5_000_000, 5_000_000))
 
 
 def main() -> None:
