@@ -9,6 +9,7 @@ from mlserve_cli.planning.sizing import (
     batch_rows_for,
     bytes_per_text,
     fit_lanes,
+    page_bytes,
     row_bytes,
 )
 from mlserve_cli.planning.split import split
@@ -30,6 +31,7 @@ __all__ = [
     "bytes_per_text",
     "difference",
     "fit_lanes",
+    "page_bytes",
     "row_bytes",
     "row_costs",
     "split",

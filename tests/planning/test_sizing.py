@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlserve_cli.contract import Contract, ModelFacts, TensorSpec
 from mlserve_cli.errors import MemoryTooSmall
-from mlserve_cli.planning import Need, batch_rows_for, bytes_per_text, fit_lanes, row_bytes
+from mlserve_cli.planning import Need, batch_rows_for, bytes_per_text, fit_lanes, page_bytes, row_bytes
 from mlserve_cli.planning.sizing import BATCH_BYTES, CHUNK_BYTES, MIB
 from mlserve_cli.tables import Column
 from tests.planning.plans import X, Y, shard_of
@@ -101,3 +101,14 @@ def test_a_csv_row_is_held_as_text_too() -> None:
     assert bytes_per_text([shard_of([10]), shard_of([10], form="csv")]) == 100
     assert bytes_per_text([shard_of([10])]) == 0
     assert bytes_per_text([shard_of([], form="csv")]) == 0
+
+
+def test_wide_tables_hold_a_page_of_every_column_and_never_more() -> None:
+    columns = [Column(f"c{place}", "float") for place in range(100)]
+    small, large = ([shard_of([rows])] for rows in (1_000, 50_000_000))
+    assert page_bytes(columns, small) == 2.5 * 100 * 1_000 * 4
+    assert page_bytes(columns, large) == 2.5 * 100 * MIB
+    need = Need(model_bytes=0, row_bytes=400, most_rows=1_000)
+    wide = Need(model_bytes=0, row_bytes=400, most_rows=1_000, page_bytes=100 * MIB)
+    both = [each.bytes_for(lanes=2, chunk_rows=100, in_process=True) for each in (need, wide)]
+    assert both[1] - both[0] == 200 * MIB
