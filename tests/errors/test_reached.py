@@ -169,6 +169,10 @@ def a_registry_put_back_by_hand(desk: Desk) -> Ended:
     return desk.run("model", "show", "churn", "--registry", registry)
 
 
+def an_unsigned_model_under_a_policy(desk: Desk) -> Ended:
+    return desk.score("--trust-policy", desk.write("trust.toml", "format = 1"))
+
+
 REACHED: dict[str, Callable[[Desk], Ended]] = {
     "MlserveError": a_bug,
     "UsageError": lambda desk: desk.score("--resume", "--if-exists", "overwrite"),
@@ -194,6 +198,7 @@ REACHED: dict[str, Callable[[Desk], Ended]] = {
     "OutputBusy": another_run_on_it,
     "InputChanged": an_input_that_changes,
     "Forbidden": a_model_that_may_not_be_read,
+    "Untrusted": an_unsigned_model_under_a_policy,
     "InvalidModel": lambda desk: desk.run("score", "-m", desk.write("no.onnx", "no"), *desk.basics[3:], "-o", "out"),
     "MemoryTooSmall": lambda desk: desk.score("--memory-limit", "1MiB"),
     "InvalidRegistry": a_registry_put_back_by_hand,
