@@ -42,7 +42,7 @@ def options_of(command: str) -> dict[str, Any]:
 # What the contract names, and what there is
 
 CONTRACT = (
-    "--model --registry --input --output --features --rename --schema-mode --nulls --nan-scores --id-column "
+    "--model --registry --trust-policy --input --output --features --rename --schema-mode --nulls --nan-scores --id-column "
     "--passthrough --threshold --labels --delimiter --encoding --quote --null-value --header --max-field-bytes "
     "--input-format "
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
@@ -108,6 +108,7 @@ ALL_AT_ONCE: dict[str, tuple[str, object]] = {  # as a variable has it, as TOML 
     "--input": ("rows.csv\nmore.csv", ["rows.csv", "more.csv"]),
     "--output": ("out", "out"),
     "--registry": ("shelves", "shelves"),
+    "--trust-policy": ("trust.toml", "trust.toml"),
     "--features": ("a,b,c", "a,b,c"),
     "--rename": ("C=c", ["C=c"]),
     "--schema-mode": ("coerce", "coerce"),
@@ -156,6 +157,7 @@ def rich_desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     assert desk.score(out="earlier").code == 0
     desk.write("rows.csv", "id;a;b;C\nx1;1;'2';NULL\n")
     desk.write("more.csv", "id;a;b;C\nxö2;4;5;NA\n".encode("latin-1"))
+    desk.write("trust.toml", 'format = 1\nunsigned = "allow"')
     desk.save("linear.onnx", models.classifier(3))
     return desk
 
@@ -211,6 +213,9 @@ CASES: dict[str, Case] = {
         ("--registry", "shelves"),
         both=("-m", "churn:1"),
         before=lambda desk: Registry(desk.folder / "shelves").add(desk.path("linear.onnx"), name="churn"),
+    ),
+    "--trust-policy": Case(
+        ("--trust-policy", "trust.toml"), before=lambda desk: desk.write("trust.toml", "format = 1")
     ),
     "--features": Case(("--features", "c,b,a")),
     "--rename": Case(("--rename", "C=c"), rows=WRONG_NAME),

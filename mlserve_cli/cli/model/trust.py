@@ -119,6 +119,7 @@ def trust_list(
 
     \b
         mlserve model trust list
+        mlserve model trust list --trust-policy team.toml
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
     from mlserve_cli import model as life
