@@ -23,6 +23,7 @@ LOWEST = ROOT / ".nox" / "lowest"
 AIRFLOW = ROOT / ".nox" / "airflow"
 BENCH = ROOT / ".nox" / "bench"
 BENCHMARKS = "tests/benchmarks"
+QUICK = "not faults and not airflow and not convert"
 DOCS = ROOT / "docs"
 
 nox.options.default_venv_backend = "none"
@@ -52,7 +53,7 @@ def layers(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The quick tests, on up to four cores. Arguments after -- go to pytest: nox -s tests -- -k csv"""
-    pytest(session, "not faults and not airflow", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
+    pytest(session, QUICK, "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 
 
 @nox.session(default=False)
@@ -62,7 +63,7 @@ def lowest(session: nox.Session) -> None:
     lower = [bound.split(",")[0].replace(">=", "==") for bound in bounds]
     groups = dependency_groups(load_toml("pyproject.toml"), "dev")
     bin_folder = environment(session, LOWEST, "--editable", ".", *lower, *groups, constraints=None)
-    pytest(session, "not faults and not airflow", where=bin_folder)
+    pytest(session, QUICK, where=bin_folder)
 
 
 @nox.session
@@ -79,6 +80,14 @@ def airflow(session: nox.Session) -> None:
         session, AIRFLOW, "apache-airflow", "apache-airflow-providers-standard", constraints="constraints-airflow.txt"
     )
     pytest(session, "airflow", AIRFLOW_COMMAND=f"{home}/airflow")
+
+
+@nox.session
+def convert(session: nox.Session) -> None:
+    """Models of scikit-learn, LightGBM, XGBoost, CatBoost and PyTorch brought in, each held against its library."""
+    needs = "tests/convert/requirements.txt"
+    home = environment(session, ROOT / ".nox" / "convert", "--editable", ".", "-r", needs, constraints=None)
+    pytest(session, "convert", where=home)
 
 
 @nox.session(default=False)

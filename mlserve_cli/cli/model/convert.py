@@ -38,9 +38,9 @@ def convert(
     output: Package = None,
     registry: Registry = None,
     library: Annotated[
-        str,
+        str | None,
         option("--from", panel=SOURCE, choices=LIBRARIES, help="Which library wrote it. Default: by its content."),
-    ] = "",
+    ] = None,
     allow_pickle: Annotated[
         bool,
         option("--allow-pickle", panel=SOURCE, help="Load a pickle or joblib file, which runs whatever code is in it."),
@@ -131,7 +131,7 @@ def convert(
     request = ConvertRequest(
         file=file,
         data=tuple(data),
-        library=library,
+        library=library or "",
         features=parse.names(features or ()),
         rename={model: column for column, model in parse.pairs(rename or (), "--rename").items()},
         nulls=nulls,

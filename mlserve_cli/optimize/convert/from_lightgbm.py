@@ -107,7 +107,12 @@ def _to_onnx(text: str, precision: Precision, rounding: Rounding, *, file: str, 
 def _thresholds(text: str) -> NDArray[np.float64]:
     """Every threshold once, ascending."""
     found: list[NDArray[np.float64]] = [np.zeros(0)]
-    _replaced(text, lambda values: found.append(values) or values)  # type: ignore[func-returns-value]
+
+    def seen(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        found.append(values)
+        return values
+
+    _replaced(text, seen)
     return np.unique(np.concatenate(found))
 
 
