@@ -56,6 +56,11 @@ def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
     Raises the classes of `mlserve_cli.errors`; whatever happens, what stood at the output still stands, or the whole
     new run does.
     """
+    return score_as(request, observer=observer)
+
+
+def score_as(request: ScoreRequest, *, observer: Observer, told: str = "") -> RunResult:
+    """The same; `told` is what people call the output, where it only stands for a moment at a place of its own."""
     observer.stage("planning")
     model = resolve(request.model, registry=request.registry, trust_policy=request.trust_policy)
     with hold_output(request) as place, standard_input(request.inputs) as inputs:
@@ -66,15 +71,15 @@ def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
             run_tasks(run, predictor=predictor, observer=observer)
             observer.stage("committing")
             result = RunResult(run.commit(), place.out, place.manifest, already=False)
-            _note_use(model, result)
+            _note_use(model, result, told or str(result.output))
             return result
 
 
-def _note_use(model: ResolvedModel, result: RunResult) -> None:
+def _note_use(model: ResolvedModel, result: RunResult, output: str) -> None:
     """For `mlserve model remove` and `show`; the run stands already, whatever comes of it."""
     found, run = model.found, result.manifest.run
     if found.registry:
-        use = Use(run.id, run.finished_at, login_name(), found.alias, text_of(str(result.output)))
+        use = Use(run.id, run.finished_at, login_name(), found.alias, text_of(output))
         note_use(Path(found.registry) / found.name, found.version, use)
 
 

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from mlserve_cli import storage
 from mlserve_cli.errors import UsageError
-from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
-from mlserve_cli.scoring.score_run import RunResult, score
+from mlserve_cli.scoring.request import SILENT, STREAM, Observer, ScoreRequest
+from mlserve_cli.scoring.score_run import RunResult, score_as
 
 COPY_BYTES = 1 << 20
 
@@ -30,7 +30,7 @@ def score_to_stream(request: ScoreRequest, stream: BinaryIO, *, observer: Observ
     if request.output_format == "parquet":
         raise UsageError("standard output takes CSV", "--output-format parquet", "name an --output ending in .parquet")
     with _scratch_folder() as folder:
-        result = score(replace(request, output=os.path.join(folder, "scores.csv")), observer=observer)
+        result = score_as(replace(request, output=os.path.join(folder, "scores.csv")), observer=observer, told=STREAM)
         _hand_over(str(result.output), stream)
         return result
 

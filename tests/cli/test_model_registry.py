@@ -19,7 +19,7 @@ OPTIONS = {  # each option of these commands, with what is different with it
     "list": "--registry",
     "show": "--registry --trust-policy",
     "alias": "--registry --why --by",
-    "rollback": "--from --registry --why --by",
+    "rollback": "--leaving --registry --why --by",
     "history": "--registry",
     "remove": "--unused-days --registry --why --by",
 }
@@ -172,9 +172,9 @@ def test_alias_rollback_and_history(shelf: Desk) -> None:
     assert ended.out.splitlines()[0] == "churn@champion names version 2, before 1"
     again = shelf.run("model", "alias", "churn@champion", "2")
     assert again.out.splitlines()[0] == "churn@champion named already version 2"
-    ended = shelf.run("model", "rollback", "churn@champion", "--from", "2", "--why", "worse", "--by", "ann")
+    ended = shelf.run("model", "rollback", "churn@champion", "--leaving", "2", "--why", "worse", "--by", "ann")
     assert ended.out.splitlines()[0] == "churn@champion names again version 1, before 2"
-    again = shelf.run("model", "rollback", "churn@champion", "--from", "2")
+    again = shelf.run("model", "rollback", "churn@champion", "--leaving", "2")
     assert (again.code, again.last["already"]) == (0, True)
     lines = shelf.run("model", "history", "churn").out.splitlines()
     assert "@champion back to version 1" in lines[5]
@@ -201,7 +201,7 @@ def test_remove_refuses_what_is_in_use(shelf: Desk) -> None:
         (("model", "alias", "churn@champion", "9"), 66),
         (("model", "rollback", "churn@prod"), 66),
         (("model", "rollback", "churn@champion"), 2),
-        (("model", "rollback", "churn@champion", "--from", "2"), 2),
+        (("model", "rollback", "churn@champion", "--leaving", "2"), 2),
         (("model", "remove", "churn"), 2),
         (("model", "remove", "churn:9"), 66),
         (("model", "show", "chrun"), 66),
@@ -240,6 +240,11 @@ def test_a_run_goes_on_though_its_use_cannot_be_written_down(shelf: Desk) -> Non
     uses.write_text("in the way")
     assert shelf.run("score", "-m", "churn", "-i", "rows.csv", "-o", "out").code == 0
     assert json.loads((shelf.folder / "out" / "manifest.json").read_text())["run"]["exit_code"] == 0
+
+
+def test_a_run_to_standard_output_is_known_as_one(shelf: Desk) -> None:
+    assert shelf.process("score", "-m", "churn", "-i", "rows.csv", "-o", "-").code == 0
+    assert [run["output"] for run in shelf.run("model", "show", "churn").last["runs"]] == ["-"]
 
 
 def test_the_same_content_from_a_path_and_from_the_registry_is_the_same_work(shelf: Desk) -> None:

@@ -278,7 +278,7 @@ def rollback(
     expected: Annotated[
         str,
         option(
-            "--from",
+            "--leaving",
             panel=PAST,
             metavar="VERSION",
             help="The version to leave: where that was done already, nothing is. For tasks that may be retried.",
@@ -295,7 +295,7 @@ def rollback(
 
     \b
         mlserve model rollback churn@champion --why "scores of new customers are off"
-        mlserve model rollback churn@champion --from 4
+        mlserve model rollback churn@champion --leaving 4
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
     from mlserve_cli import model as life
