@@ -11,6 +11,8 @@ from mlserve_cli.tables import Dialect
 
 # Fields and options that go by other rules: see below. What only the manifest is told of is left out.
 VALUES = {
+    "trust_policy": "--trust-policy",
+    "registry": "--registry",
     "schema_mode": "--schema-mode",
     "nulls": "--nulls",
     "nan_scores": "--nan-scores",

@@ -58,6 +58,8 @@ Picture = Annotated[
 def bench(
     models: Models,
     inputs: options.Inputs,
+    registry: options.Registry = None,
+    trust_policy: options.TrustPolicy = None,
     rounds: Rounds = 5,
     against: Against = None,
     results: Results = None,
@@ -109,6 +111,8 @@ def bench(
             model=model,
             inputs=tuple(inputs),
             output="",
+            registry=registry,
+            trust_policy=trust_policy,
             features=tuple(features or ()),
             rename={model_name: file_name for file_name, model_name in parse.pairs(rename or (), "--rename").items()},
             schema_mode=schema_mode,

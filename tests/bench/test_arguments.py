@@ -20,6 +20,8 @@ OTHERS: dict[str, tuple[object, dict[str, object]]] = {
     "inputs": (("a", "-b"), {"inputs": ["a", "-b"]}),
     "output": ("o ut", {"output": "o ut"}),
     "features": (("X=a,b", "Y=c"), {"features": ["X=a,b", "Y=c"]}),
+    "registry": ("/a place", {"registry": "/a place"}),
+    "trust_policy": ("/a place", {"trust_policy": "/a place"}),
     "rename": ({"model": "file, too"}, {"rename": ['"file, too=model"']}),
     "schema_mode": ("coerce", {"schema_mode": "coerce"}),
     "nulls": ("nan", {"nulls": "nan"}),
