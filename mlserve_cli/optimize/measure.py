@@ -15,7 +15,7 @@ from mlserve_cli.optimize.gate import Scores, compare
 from mlserve_cli.optimize.rows import Rows, scores_of
 from mlserve_cli.session import Predictor
 
-SPEED_S = 3.0
+SPEED_S = 2.0
 ROUND_S = 0.05
 LEAST_ROUNDS, MOST_ROUNDS = 9, 101
 BATCH_TRIAL_ROWS = 4_096

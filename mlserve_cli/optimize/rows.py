@@ -166,7 +166,7 @@ def _label_values(column: pa.ChunkedArray) -> NDArray[Any]:
 def _first_fault(converted: features.Features, shard: Shard, chunk: Chunk) -> str:
     if not len(converted.faults):
         return f"{shown(shard.name, limit=200)}: its label is null"
-    first = converted.faults.table.slice(0, 1).to_pylist()[0]
+    first = converted.faults.table.slice(int(np.argmin(converted.faults.row_of_each)), 1).to_pylist()[0]
     place = f"{shown(shard.name, limit=200)}, row {chunk.start_row + first['row']}"
     return f"{place}, {shown(first['column'])}: {first['reason']}" if first["column"] else f"{place}: {first['reason']}"
 

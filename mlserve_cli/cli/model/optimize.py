@@ -170,8 +170,8 @@ def quantize(
     """Make a quantised version, which stands only where held-out rows score alike and it is faster here.
 
     \b
-        mlserve model quantize churn --mode static --data day=2026-11-22/ --name churn
-        mlserve model quantize net.onnx --mode fp16 --data rows.parquet --output ./net-fp16 --allow-slower
+        mlserve model quantize churn --mode static --data day=22/ --name churn
+        mlserve model quantize net.onnx --mode fp16 --data rows.csv -o ./fp16
 
     Layers that do harm are left as they are, the worst first. Exit code 4, with all figures, where a gate says no.
     """
@@ -244,7 +244,7 @@ def prune(
     """Make a version without what its scores do not need: outputs, nodes, features, categories, constants.
 
     \b
-        mlserve model prune churn --data day=2026-11-22/ --name churn
+        mlserve model prune churn --data day=22/ --name churn
         mlserve model prune gbm.onnx --data rows.parquet --output ./gbm-pruned
 
     Every score stays what it was to the bit, or the step is taken back. --sparsity is judged as quantisation is.
