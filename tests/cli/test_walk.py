@@ -42,9 +42,9 @@ def options_of(command: str) -> dict[str, Any]:
 # What the contract names, and what there is
 
 CONTRACT = (
-    "--model --registry --trust-policy --input --output --features --rename --schema-mode --nulls --nan-scores --id-column "
-    "--passthrough --threshold --labels --delimiter --encoding --quote --null-value --header --max-field-bytes "
-    "--input-format "
+    "--model --registry --trust-policy --input --output --features --rename --schema-mode --nulls --nan-scores "
+    "--id-column --passthrough --threshold --labels --delimiter --encoding --quote --null-value --header "
+    "--max-field-bytes --input-format "
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
     "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --deduplicate --reuse "
     "--limit --dry-run --config --json --quiet --verbose --progress"
