@@ -41,7 +41,7 @@ def test_the_command_shows_a_table_writes_json_and_a_picture_and_leaves_nothing_
 ) -> None:
     files = ["--results", desk.path("found.json"), "--picture", desk.path("found.svg")]
 
-    ended = desk.process(*basics(desk), *files, "--id-column", "id", env={"TMPDIR": str(temporary)})
+    ended = desk.process(*basics(desk), *files, "--id-column", "id", env={"TMPDIR": str(temporary)}, timeout_s=180)
 
     assert ended.code == 0, ended.err
     lines = ended.out.splitlines()
@@ -173,7 +173,7 @@ def test_a_signal_ends_what_was_started_and_leaves_nothing(desk: Desk, temporary
 
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
     assert list(temporary.iterdir()) == []
     assert not _still_running(str(temporary))
 
