@@ -50,6 +50,21 @@ def number(text: str) -> float:
     return float(text)
 
 
+def limit(text: str) -> float:
+    """A finite number of at least 0."""
+    if number(text) < 0:
+        raise ValueError(f"{text!r} is below 0")
+    return number(text)
+
+
+def share(text: str) -> float:
+    """From nothing to all, as in 0.01 or 1%."""
+    value = number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text!r} is no share; write it as in 0.01 or 1%")
+    return value
+
+
 def seconds(text: str) -> float:
     """A time of at least a millisecond."""
     if number(text) < 0.001:

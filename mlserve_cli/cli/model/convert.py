@@ -86,7 +86,7 @@ def convert(
             panel=GATE,
             metavar="X",
             help="How far a probability may be from the library's; of other scores, as a share of the largest.",
-            converter=parse.number,
+            converter=parse.limit,
         ),
     ] = 1e-5,
     max_flips: Annotated[
@@ -96,7 +96,7 @@ def convert(
             panel=GATE,
             metavar="SHARE",
             help="Which share of the rows may be decided otherwise.",
-            converter=parse.number,
+            converter=parse.share,
         ),
     ] = 0.0,
     license: Annotated[

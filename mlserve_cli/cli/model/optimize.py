@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 HOW, JUDGED, GATE = "How", "Rows that decide", "Gate"
 
 
-def _share(text: str) -> float:
-    """0.01 or 1%, from nothing to all."""
-    value = parse.number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{text!r} is no share; write it as in 0.01 or 1%")
-    return value
-
-
-def _limit(text: str) -> float:
-    value = parse.number(text)
-    if value < 0:
-        raise ValueError(f"{text!r} is below 0")
-    return value
-
-
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A package, an .onnx file, or NAME in the registry.", show_default=False)
 ]
@@ -66,16 +51,20 @@ MaxDifference = Annotated[
         panel=GATE,
         metavar="X",
         help="Of one row; in probability, or in standard deviations of a score that is none.",
-        converter=_limit,
+        converter=parse.limit,
     ),
 ]
 MeanDifference = Annotated[
-    float, option("--mean-difference", panel=GATE, metavar="X", help="Of all rows.", converter=_limit)
+    float, option("--mean-difference", panel=GATE, metavar="X", help="Of all rows.", converter=parse.limit)
 ]
 MaxFlips = Annotated[
     float,
     option(
-        "--max-flips", panel=GATE, metavar="X%", help="Share of rows that may be decided otherwise.", converter=_share
+        "--max-flips",
+        panel=GATE,
+        metavar="X%",
+        help="Share of rows that may be decided otherwise.",
+        converter=parse.share,
     ),
 ]
 MaxQualityLoss = Annotated[
@@ -85,7 +74,7 @@ MaxQualityLoss = Annotated[
         panel=GATE,
         metavar="X",
         help="AUC or accuracy that may be lost, or share by which the RMSE may grow.",
-        converter=_limit,
+        converter=parse.limit,
     ),
 ]
 
@@ -142,7 +131,7 @@ def quantize(
             panel=HOW,
             metavar="S",
             help="How long to look for layers to leave as they are; 0: not at all.",
-            converter=_limit,
+            converter=parse.limit,
         ),
     ] = 120.0,
     max_difference: MaxDifference = 0.1,
@@ -220,7 +209,9 @@ def prune(
     gate_rows: GateRows = 50_000,
     sparsity: Annotated[
         float,
-        option("--sparsity", panel=HOW, metavar="X%", help="Also set the smallest weights to zero.", converter=_share),
+        option(
+            "--sparsity", panel=HOW, metavar="X%", help="Also set the smallest weights to zero.", converter=parse.share
+        ),
     ] = 0.0,
     max_difference: MaxDifference = 0.1,
     mean_difference: MeanDifference = 0.005,
