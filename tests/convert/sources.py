@@ -202,7 +202,7 @@ def _torchscript(folder: Path) -> Trained:
     import torch
 
     network = _network()
-    torch.jit.script(network).save(folder / "net.pt")
+    torch.jit.trace(network, torch.zeros(3, len(NUMBERS))).save(folder / "net.pt")
     return Trained(folder / "net.pt", TORCH_OPTIONS, {"score": _torch_scores(network)})
 
 

@@ -25,19 +25,19 @@ def nothing_was_made(desk: Desk) -> bool:
 
 
 def test_a_conversion_that_scores_otherwise_is_stopped_by_the_gate(desk: Desk, tmp_path: Path) -> None:
-    """LightGBM takes NaN for 0 where training saw none, ONNX has no such branch: the rows that have one differ."""
+    """Doubles so near to each other that a float32 model cannot tell them apart; one of doubles can."""
     import lightgbm
 
-    whole = np.random.default_rng(0).random((2_000, 2))
-    params = {"objective": "binary", "verbose": -1, "use_missing": False}
-    booster = lightgbm.train(params, lightgbm.Dataset(whole, label=whole[:, 0] > 0.2), num_boost_round=5)
-    booster.save_model(tmp_path / "gbm.txt")
-    gap = np.where(np.arange(2_000) % 5 == 0, np.nan, whole[:, 0])
-    pq.write_table(pa.table({"a": gap, "b": whole[:, 1]}), tmp_path / "rows.parquet")
-    ended = convert(desk, tmp_path / "gbm.txt", "--features", "a,b", data=tmp_path / "rows.parquet")
-    assert ended.code == 4, ended.out + ended.err
-    assert "largest difference" in ended.error["what"]
+    column = 1000 + np.arange(2_000) * 1e-6
+    params = {"objective": "binary", "verbose": -1, "min_data_in_leaf": 1, "min_data_in_bin": 1, "max_bin": 5_000}
+    data = lightgbm.Dataset(column[:, None], label=np.arange(2_000) % 9 < 4, feature_name=["x"])
+    lightgbm.train(params, data, num_boost_round=20).save_model(tmp_path / "gbm.txt")
+    pq.write_table(pa.table({"x": column}), tmp_path / "rows.parquet")
+    ended = convert(desk, tmp_path / "gbm.txt", "--precision", "float32", data=tmp_path / "rows.parquet")
+    assert (ended.code, "largest difference" in ended.error["what"]) == (4, True)
+    assert "rows in other leaf" in ended.error["where"]
     assert nothing_was_made(desk)
+    assert convert(desk, tmp_path / "gbm.txt", data=tmp_path / "rows.parquet").code == 0
 
 
 def test_a_gate_that_nothing_can_pass_stops_everything(desk: Desk, tmp_path: Path) -> None:

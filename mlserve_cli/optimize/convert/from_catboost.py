@@ -38,6 +38,8 @@ def of_model(model: Any, *, file: str) -> Source:
     with extra("catboost"):
         import onnx  # noqa: F401
     names = tuple(model.feature_names_)
+    if not names:  # CatBoost takes some files that were cut off for models of nothing
+        raise InvalidModel("the file is damaged: its model reads no feature", shown(file, limit=400), "fetch it again")
     for kind, places in (("categorical", model.get_cat_feature_indices()), ("text", model.get_text_feature_indices())):
         if len(places):
             raise InvalidModel(

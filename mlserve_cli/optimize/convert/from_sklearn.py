@@ -59,7 +59,10 @@ def of_estimator(model: Any, *, file: str) -> Source:
         )
     parts = list(_parts(model))
     trees = any(_is_histogram(part) for part in parts)
-    mixed = trees or (len(parts) > 1 and any(hasattr(part, "tree_") for part in parts))
+    # Other trees make float32 of what they are given: exact unless a step before them computes it, in doubles.
+    mixed = trees or (
+        any(hasattr(part, "tree_") for part in parts) and any(hasattr(part, "transform") for part in parts)
+    )
     return Source(
         library="sklearn",
         inputs=_inputs(model, parts, file=file),

@@ -44,8 +44,8 @@ def named_classes(model: Any, classes: NDArray[Any]) -> None:
         for attribute in node.attribute
         if attribute.name == "classlabels_int64s"
     ]
-    label = model.graph.output[0]
-    if len(nodes) != 1 or label.name not in nodes[0][0].output:
+    way = _way_to_label(model, nodes[0][0].output[0]) if len(nodes) == 1 else None
+    if way is None:
         raise InvalidModel("its class labels cannot be put into its ONNX form", "", "train it on labels 0, 1, 2, …")
     ((node, attribute),) = nodes
     node.attribute.remove(attribute)
@@ -53,7 +53,21 @@ def named_classes(model: Any, classes: NDArray[Any]) -> None:
         node.attribute.append(helper.make_attribute("classlabels_int64s", labels))
         return
     node.attribute.append(helper.make_attribute("classlabels_strings", [str(one) for one in labels]))
-    label.type.tensor_type.elem_type = _STRING
+    model.graph.output[0].type.tensor_type.elem_type = _STRING
+    for cast in (step for step in way if step.op_type == "Cast"):
+        cast.attribute[0].i = _STRING
+
+
+def _way_to_label(model: Any, name: str) -> list[Any] | None:
+    """The nodes between a classifier's label and the model's first output; None where they do more than hand it on."""
+    way: list[Any] = []
+    while name != model.graph.output[0].name:
+        step = next((node for node in model.graph.node if name in node.input), None)
+        if step is None or step.op_type not in ("Identity", "Cast"):
+            return None
+        way.append(step)
+        name = step.output[0]
+    return way
 
 
 def _cut_zipmaps(model: Any) -> None:
