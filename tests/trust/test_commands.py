@@ -11,7 +11,7 @@ import pytest
 
 from mlserve_cli import signing
 from tests import models
-from tests.cli.desk import Desk, environment
+from tests.cli.desk import Desk, Ended, environment
 from tests.trust.signed import Shop
 
 
@@ -107,6 +107,18 @@ def test_without_a_policy_no_library_for_keys_is_loaded(shop: Shop, desk: Desk) 
 
     assert loads() == "False"
     assert loads("--trust-policy", shop.policy, "--if-exists", "overwrite") == "True"
+
+
+def test_where_the_library_for_keys_is_missing_the_extra_is_named(shop: Shop, desk: Desk) -> None:
+    program = "import sys; sys.modules['cryptography'] = None; from mlserve_cli.cli import main; main()"
+    arguments = score(desk, "churn", "--registry", str(shop.root), "--trust-policy", shop.policy)
+    for command in (arguments, ["model", "keygen", desk.path("more")]):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *command], capture_output=True, text=True, env=environment(), check=False
+        )
+        ended = Ended(done.returncode, done.stdout, done.stderr)
+        assert (ended.code, ended.error["type"]) == (69, "ExtraMissing")
+        assert ended.error["hint"] == "pip install 'mlserve-cli[sign]'"
 
 
 def test_a_check_tells_of_each_signature(under_policy: Desk, shop: Shop) -> None:
