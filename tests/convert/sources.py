@@ -53,7 +53,7 @@ def matrix() -> NDArray[np.float64]:
 @cache
 def late() -> NDArray[np.int64]:
     """Something to learn: whether a flight arrived late; where it never did, not."""
-    return (flights()["arr_delay"].fill_null(0).to_numpy() > 15).astype(np.int64)
+    return np.asarray(flights()["arr_delay"].fill_null(0).to_numpy() > 15, dtype=np.int64)
 
 
 def seasons() -> NDArray[np.int64]:
