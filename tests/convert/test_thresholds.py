@@ -20,10 +20,10 @@ def test_a_float32_value_goes_the_same_way_past_a_threshold_rounded_down(thresho
 
 @given(threshold=doubles, offset=st.integers(-2, 2))
 def test_that_holds_for_the_neighbours_of_the_threshold(threshold: float, offset: int) -> None:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # beyond the largest number comes infinity
         value = np.float32(threshold)
-    for _ in range(abs(offset)):
-        value = np.nextafter(value, np.float32(np.sign(offset) * np.inf))
+        for _ in range(abs(offset)):
+            value = np.nextafter(value, np.float32(np.sign(offset) * np.inf))
     (down,) = rounded(np.array([threshold]), "down")
     assert (float(value) <= down) == (float(value) <= threshold)
 

@@ -28,8 +28,8 @@ def rounded(thresholds: Reals, how: Rounding) -> Reals:
         return thresholds
     with np.errstate(over="ignore"):
         nearest = thresholds.astype(np.float32)
-    if how == "down":
-        nearest = np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+        if how == "down":
+            nearest = np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
     return nearest.astype(np.float64)
 
 
