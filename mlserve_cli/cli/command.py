@@ -35,7 +35,7 @@ def option(
     if choices:
         converter, metavar = partial(_one_of, tuple(choices)), "|".join(choices)
     if converter is not None:
-        CONVERTERS[name] = converter
+        CONVERTERS[name, help] = converter
     return typer.Option(
         name, *more, help=help, rich_help_panel=panel, metavar=metavar, callback=callback, is_eager=is_eager
     )

@@ -24,7 +24,8 @@ OF_A_SERVICE = re.compile(r"MLSERVE_(SERVICE_(HOST|PORT)|PORT(_|$))")
 Source = Literal["command line", "environment", "file", "default"]
 Converter = Callable[[str], Any]  # raises ValueError with what is wrong with the text
 Parameter: TypeAlias = Any  # Typer does not export its click's classes
-CONVERTERS: dict[str, Converter] = {}  # by option; one that is not here takes any text
+# By option and help: two commands may mean different things by one name. What is not here takes any text.
+CONVERTERS: dict[tuple[str, str], Converter] = {}
 FLAGS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _FROM_ENVIRONMENT, _FROM_FILE, _TAKEN = "mlserve.environment", "mlserve.file", "mlserve.taken"
 
@@ -152,8 +153,12 @@ def _converted(value: Any, parameter: Parameter) -> object:
         return value
     if _is_option(parameter) and parameter.is_flag:
         return _flag(value)
-    one = CONVERTERS.get(option_of(parameter), str)
+    one = _converter_of(parameter) or str
     return [one(text) for text in value] if parameter.multiple else one(value)
+
+
+def _converter_of(parameter: Parameter) -> Converter | None:
+    return CONVERTERS.get((option_of(parameter), parameter.help)) if _is_option(parameter) else None
 
 
 def _flag(text: str) -> bool:
@@ -171,7 +176,7 @@ def _from_file(value: object, parameter: Parameter) -> object:
     several = value if isinstance(value, list) else [value]
     if isinstance(value, list) and not parameter.multiple:
         raise ValueError(f"it takes one value, not a list of {len(value)}")
-    is_number = option_of(parameter) in CONVERTERS
+    is_number = _converter_of(parameter) is not None
     for one in several:
         if not isinstance(one, str | int | float if is_number else str) or isinstance(one, bool):
             raise ValueError(f"it takes {'a number or a text' if is_number else 'a text'}, not {one!r}")

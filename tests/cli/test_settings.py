@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import typer
 
+from mlserve_cli.cli import parse, run
+from mlserve_cli.cli.command import Command, Group, option
 from tests.cli.desk import Desk
 
 
@@ -100,10 +104,10 @@ def test_a_bad_variable_is_refused_by_name(name: str, desk: Desk, monkeypatch: p
 def test_every_command_minds_unknown_variables_but_help_always_works(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLSERVE_MODLE", "x")
+    monkeypatch.setenv("MLSERVE_BATHC_ROWS", "x")
     for command in (["verify", "run"], ["replay", "run"], ["inspect", "rows.csv"], ["score"]):
         ended = desk.run(*command)
-        assert (ended.code, ended.error["hint"]) == (78, "did you mean MLSERVE_MODEL?")
+        assert (ended.code, ended.error["hint"]) == (78, "did you mean MLSERVE_BATCH_ROWS?")
         assert desk.run(command[0], "--help").code == 0
 
 
@@ -176,3 +180,21 @@ def test_sizes_are_read_as_people_write_them(desk: Desk) -> None:
         ended = desk.score("--max-field-bytes", text, out=text)
         assert ended.code == 0
         assert desk.manifest(text)["plan"]["dialect"]["max_field_bytes"] == size
+
+
+def test_one_name_may_mean_different_values_in_different_commands() -> None:
+    taken: list[object] = []
+    app = typer.Typer(cls=Group)
+
+    @app.command("share", cls=Command)
+    def share(limit: Annotated[float, option("--limit", help="A share.", converter=parse.share)] = 0.0) -> int:
+        taken.append(limit)
+        return 0
+
+    @app.command("count", cls=Command)
+    def count(limit: Annotated[int, option("--limit", help="A count.", converter=int)] = 0) -> int:
+        taken.append(limit)
+        return 0
+
+    assert run(app, ["share", "--limit", "50%"]) == run(app, ["count", "--limit", "50"]) == 0
+    assert taken == [0.5, 50]

@@ -173,6 +173,11 @@ def an_unsigned_model_under_a_policy(desk: Desk) -> Ended:
     return desk.score("--trust-policy", desk.write("trust.toml", "format = 1"))
 
 
+def keys_without_their_library(desk: Desk) -> Ended:
+    missing = "import sys; sys.modules['cryptography'] = None"
+    return python(desk, missing, "model", "keygen", desk.path("release"))
+
+
 REACHED: dict[str, Callable[[Desk], Ended]] = {
     "MlserveError": a_bug,
     "UsageError": lambda desk: desk.score("--resume", "--if-exists", "overwrite"),
@@ -189,6 +194,7 @@ REACHED: dict[str, Callable[[Desk], Ended]] = {
     "InputMissing": lambda desk: desk.score("-i", desk.path("gone-*.csv")),
     "UnknownModel": lambda desk: desk.run("model", "show", "churn", "--registry", desk.path("none")),
     "Unavailable": no_worker_to_start,
+    "ExtraMissing": keys_without_their_library,
     "WorkersDied": workers_killed,
     "TaskTimeout": a_task_that_takes_too_long,
     "OutputError": lambda desk: desk.score(out="no/such/folder"),

@@ -146,11 +146,17 @@ def test_a_run_is_inspected_as_its_manifest(work: Path, target: str) -> None:
     assert found.rows.rows_out == 14
 
 
-@pytest.mark.parametrize("target", ["nothing", "no.onnx", "none/manifest.json", "*.none", "", "a\0b"])
+@pytest.mark.parametrize("target", ["nothing", "no.onnx", "none/manifest.json", "*.none", "a\0b"])
 def test_what_is_not_there_is_66(work: Path, target: str) -> None:
     with pytest.raises(MlserveError) as refused:
-        inspect(str(work / target) if target else "")
+        inspect(str(work / target))
     assert refused.value.exit_code == 66
+
+
+def test_an_empty_name_is_no_name() -> None:
+    with pytest.raises(MlserveError) as refused:
+        inspect("")
+    assert refused.value.exit_code == 2
 
 
 # The functions
