@@ -18,7 +18,12 @@ from mlserve_cli.optimize.convert.source import Precision, Rounding
 
 Reals = NDArray[np.float64]
 _DOUBLE, _ML = 11, "ai.onnx.ml"
-_AS_TENSORS = {"nodes_values", "class_weights", "target_weights", "base_values"}
+_AS_TENSORS = (
+    "nodes_values",
+    "class_weights",
+    "target_weights",
+    "base_values",
+)  # in order: a set's is not the same twice
 MOST_THRESHOLDS = 1 << 24  # their numbers must be exact in float32
 
 
@@ -60,7 +65,7 @@ def _set_on(node: Any, table: Reals, *, precision: Precision) -> None:
     if precision == "float32":
         attributes["nodes_values"].floats[:] = values.tolist()
         return
-    for name in _AS_TENSORS & attributes.keys():
+    for name in [name for name in _AS_TENSORS if name in attributes]:
         whole = values if name == "nodes_values" else np.array(attributes[name].floats, dtype=np.float64)
         _replace(node, attributes[name], whole)
 
