@@ -23,7 +23,7 @@ _AS_TENSORS = (
     "class_weights",
     "target_weights",
     "base_values",
-)  # in order: a set's is not the same twice
+)  # a set has no order
 MOST_THRESHOLDS = 1 << 24  # their numbers must be exact in float32
 
 
