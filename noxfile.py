@@ -147,7 +147,8 @@ def bench_installed(session: nox.Session) -> Path:
 
 def checks_installed(session: nox.Session) -> Path:
     groups = dependency_groups(load_toml("pyproject.toml"), "dev", "docs")
-    return environment(session, CHECKS, "--editable", ".", *groups, constraints="constraints.txt")
+    extras = ".[bench,lightgbm,quantize,sign]"
+    return environment(session, CHECKS, "--editable", extras, *groups, constraints="constraints.txt")
 
 
 def environment(session: nox.Session, folder: Path, *requirements: str, constraints: str | None) -> Path:
