@@ -118,7 +118,10 @@ class _Sink(Protocol):
 
 
 class _ParquetSink:
-    """zstd, page checksums, dictionaries for texts alone: scores hardly repeat, and trying costs time."""
+    """zstd, page checksums, dictionaries for texts alone: scores hardly repeat, and trying costs time.
+
+    Whole numbers as differences: ids and row numbers mostly grow evenly, and that is written in half the time.
+    """
 
     def __init__(self, stream: Stream, schema: pa.Schema, *, compression: str, row_group_rows: int) -> None:
         _check_compression(compression, PARQUET_COMPRESSIONS, format="Parquet")
@@ -129,6 +132,7 @@ class _ParquetSink:
             compression=compression,
             version="2.6",
             use_dictionary=[field.name for field in schema if pa.types.is_string(field.type)],
+            column_encoding={field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_integer(field.type)},
             write_statistics=True,
             write_page_checksum=True,
             store_schema=True,
