@@ -55,7 +55,8 @@ def _classes(facts: ModelFacts, spec: TensorSpec, one: DeclaredOutput) -> tuple[
         )
     if one.classes and len(one.columns) not in (1, len(one.classes)):
         raise InvalidModel(
-            f"the package's contract names {len(one.classes)} classes for {len(one.columns)} columns of {shown(spec.name)}"
+            f"the package's contract names {len(one.classes)} classes for the {len(one.columns)} columns "
+            f"of {shown(spec.name)}"
         )
     return found or one.classes
 

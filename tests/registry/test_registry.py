@@ -368,7 +368,7 @@ def test_a_registry_of_another_user_is_read_and_not_written(tmp_path: Path) -> N
 
 def _as_nobody(tmp_path: Path, registry: Registry, made: str) -> int:
     try:
-        for folder in (tmp_path, *tmp_path.parents[:2]):
+        for folder in (tmp_path, *tmp_path.parents[:3]):
             os.chmod(folder, 0o755)
         if os.geteuid() == 0:
             os.setgroups([])

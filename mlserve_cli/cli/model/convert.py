@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 import typer
 
 from mlserve_cli.cli import options, parse
@@ -118,7 +117,7 @@ def convert(
 
     \b
         mlserve model convert gbm.txt --data train/ --name churn
-        mlserve model convert pipeline.skops --data train/ --output ./churn --threshold 0.3
+        mlserve model convert pipe.skops --data train/ -o ./churn --threshold 0.3
 
     Every row is scored by both. Where they differ by more than the gate allows, nothing is made (exit code 4).
     """
@@ -177,6 +176,8 @@ def converted_lines(made: Converted) -> list[str]:
 
 def converted_facts(made: Converted) -> Facts:
     """The same for machines."""
+    import msgspec
+
     change = made.change
     return {
         "status": "complete",

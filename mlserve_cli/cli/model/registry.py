@@ -121,8 +121,8 @@ def package(
     """Make a package: the model with its columns, golden rows with scores, provenance, and digests over all of it.
 
     \b
-        mlserve model package --onnx gbm.onnx --data train/ --name churn --nulls nan
-        mlserve model package --onnx gbm.onnx --data train/ --name churn --output ./churn --metric auc=0.72
+        mlserve model package --onnx net.onnx --data train/ --name churn
+        mlserve model package --onnx gbm.onnx --data train/ --name churn -o ./churn
 
     The columns are those that `mlserve score` would feed it; what nobody names is refused, not guessed.
     """
@@ -294,7 +294,7 @@ def rollback(
     """Let an alias name what it named before. A second rollback goes one step further back.
 
     \b
-        mlserve model rollback churn@champion --why "scores of new customers are off"
+        mlserve model rollback churn@champion --why "odd scores"
         mlserve model rollback churn@champion --leaving 4
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from mlserve_cli.cli import options
@@ -79,6 +78,8 @@ def validated_lines(found: Validated) -> list[str]:
 
 def validated_facts(found: Validated) -> Facts:
     """The whole report; on failure with an `error`, as every command has it."""
+    import msgspec
+
     report: dict[str, object] = msgspec.to_builtins(found)
     if found.valid:
         return {"status": "complete", "exit_code": 0, **report}
