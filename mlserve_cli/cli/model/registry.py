@@ -122,7 +122,7 @@ def package(
 
     \b
         mlserve model package --onnx net.onnx --data train/ --name churn
-        mlserve model package --onnx gbm.onnx --data train/ --name churn -o ./churn
+        mlserve model package --onnx net.onnx --data train/ --name x -o ./x
 
     The columns are those that `mlserve score` would feed it; what nobody names is refused, not guessed.
     """
