@@ -23,7 +23,8 @@ LOWEST = ROOT / ".nox" / "lowest"
 AIRFLOW = ROOT / ".nox" / "airflow"
 BENCH = ROOT / ".nox" / "bench"
 BENCHMARKS = "tests/benchmarks"
-QUICK = "not faults and not airflow and not convert"
+QUICK = "not slow and not faults and not airflow and not convert"
+ALL_CORES = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 DOCS = ROOT / "docs"
 
 nox.options.default_venv_backend = "none"
@@ -53,7 +54,13 @@ def layers(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The quick tests, on up to four cores. Arguments after -- go to pytest: nox -s tests -- -k csv"""
-    pytest(session, QUICK, "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
+    pytest(session, QUICK, *ALL_CORES)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Tests that take seconds each: whole benchmarks and trials, registries under two hundred writers, huge files."""
+    pytest(session, "slow and not faults", *ALL_CORES)
 
 
 @nox.session(default=False)

@@ -14,6 +14,8 @@ from mlserve_cli.errors import BadRow, UsageError
 from tests import models
 from tests.scoring.runs import ABC, SAMPLES, model_file, numbers, shard
 
+pytestmark = pytest.mark.slow  # real processes, many of them
+
 EVERYONE = ["mlserve", "script", "decode", "compute", "back to back"]
 
 

@@ -20,6 +20,8 @@ from tests import models
 from tests.cli.conftest import desk
 from tests.cli.desk import MLSERVE, TREE, Desk, environment
 
+pytestmark = pytest.mark.slow  # real processes, many of them
+
 __all__ = ["desk"]  # the fixture
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -16,6 +16,8 @@ import pytest
 from tests import dishonest, models
 from tests.cli.desk import MLSERVE, Desk, environment
 
+pytestmark = pytest.mark.slow  # real processes, many of them
+
 
 @pytest.fixture
 def costly_desk(desk: Desk) -> Desk:

@@ -24,6 +24,8 @@ from mlserve_cli.scoring.tuning import LEAST_GAIN, LEAST_ROUNDS, Measured
 from tests import dishonest, models
 from tests.scoring.runs import model_file, numbers, request, shard
 
+pytestmark = pytest.mark.slow  # real processes, many of them
+
 
 def tuned(folder: Path, model: ModelProto, *, rows: int = 2_000, columns: int = 1, **options: Any) -> Tuned:
     """Tune the model on so many rows of ones."""

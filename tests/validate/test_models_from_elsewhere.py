@@ -9,6 +9,8 @@ import pytest
 
 from mlserve_cli.validation import validate
 
+pytestmark = pytest.mark.slow  # a process for each model
+
 ORT = sorted(Path(str(files("onnxruntime"))).rglob("*.onnx"))
 # Every twentieth of the small ones; the large ones (light_*) are minutes of picture networks.
 ONNX = [path for path in sorted(Path(str(files("onnx"))).rglob("*.onnx")) if "light" not in path.parts]
