@@ -59,7 +59,7 @@ def check_with_onnx(trial: Trial) -> Outcome:
     """The ONNX project's own checker, with its inference of types and shapes."""
     if importlib.util.find_spec("onnx") is None:
         return Outcome(
-            (Finding("checker", "note", "left out: onnx is not installed", "pip install 'mlserve-cli[onnx]'"),)
+            (Finding("checker", "note", "left out: onnx is not installed", "pip install 'mlserve-cli[validate]'"),)
         )
     import onnx
 
