@@ -244,7 +244,8 @@ def test_a_signal_ends_the_driver_and_all_workers(tmp_path: Path, number: int, t
             (os.killpg if to_group else os.kill)(process.pid, number)
         said = process.communicate(timeout=10)
 
-    assert process.returncode == 128 + number
+    late = [-number] if times == 2 else []  # a second one that comes when Python has let go of its handlers already
+    assert process.returncode in (128 + number, *late)
     assert said == ("", "")
     assert alive(workers) == set(), "workers are gone before the driver is"
 
