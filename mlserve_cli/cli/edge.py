@@ -142,8 +142,8 @@ def _heed(handler: Callable[[int, FrameType | None], None] | signal.Handlers) ->
 def _fall_silent() -> None:
     """The last line is the result (Airflow takes it as XCom): no library's farewell may follow it."""
     signal.alarm(0)
-    if _came.number:
-        _heed(signal.SIG_IGN)  # the interpreter's own end takes our handlers away
+    # The interpreter's own end takes handlers away: a signal in those last 50 ms would belie what was just told.
+    _heed(signal.SIG_IGN)
     TERMINAL.flush()
     null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
