@@ -32,10 +32,10 @@ from mlserve_cli.contract import Contract
 from mlserve_cli.planning import Plan
 from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.predictors import open_planned
-from mlserve_cli.scoring.rows import columns_of, convert_chunk
+from mlserve_cli.scoring.rows import columns_of, first_rows
 from mlserve_cli.scoring.task import load_plan
 from mlserve_cli.session import Predictor, Tensors
-from mlserve_cli.tables import Shard, read_chunks
+from mlserve_cli.tables import Shard
 
 T = TypeVar("T")
 Outputs = dict[str, NDArray[Any]]
@@ -180,21 +180,10 @@ def _is_float(contract: Contract, column: str) -> bool:
 def _batches(plan: Plan, batch_rows: int) -> Iterator[Tensors]:
     """Whole batches of the first rows, as the model takes them."""
     task = next(task for task in plan.tasks if task.rows)
-    shard = plan.inputs[task.shard]
     most = min(task.rows, SAMPLE_ROWS)
-    rows = most - most % batch_rows or most
-    chunks = read_chunks(
-        shard,
-        columns=columns_of(plan),
-        start_row=task.start_row,
-        stop_row=task.start_row + rows,
-        chunk_rows=rows,
-        dialect=plan.dialect,
-    )
-    for chunk in chunks:
-        converted = convert_chunk(chunk, plan, shard=shard)
-        for start in range(0, converted.rows, batch_rows):
-            yield features.batch_tensors(converted, start, min(start + batch_rows, converted.rows))
+    chunk = first_rows(plan, task, rows=most - most % batch_rows or most)
+    for start in range(0, chunk.rows, batch_rows):
+        yield features.batch_tensors(chunk, start, min(start + batch_rows, chunk.rows))
 
 
 def _compute(limit: Limit) -> dict[int, Outputs]:

@@ -104,7 +104,6 @@ def bench(
     from mlserve_cli import benchmark, storage
     from mlserve_cli.cli.bench_table import bench_facts, bench_lines
     from mlserve_cli.scoring import ScoreRequest
-    from mlserve_cli.tables import Dialect, delimiter_named
 
     requests = [
         ScoreRequest(
@@ -114,18 +113,18 @@ def bench(
             registry=registry,
             trust_policy=trust_policy,
             features=tuple(features or ()),
-            rename={model_name: file_name for file_name, model_name in parse.pairs(rename or (), "--rename").items()},
+            rename=parse.renames(rename),
             schema_mode=schema_mode,
             nulls=nulls,
             nan_scores=nan_scores,
             id_column=id_column,
             passthrough=parse.names(passthrough or ()),
             labels=labels,
-            dialect=Dialect(
-                delimiter=delimiter_named(delimiter),
+            dialect=parse.dialect(
+                delimiter,
                 encoding=encoding,
                 quote=quote,
-                null_values=("", *(null_value or ())),
+                null_value=null_value,
                 header=header,
                 max_field_bytes=max_field_bytes,
             ),

@@ -57,13 +57,14 @@ def _table(model: ModelResult) -> list[str]:
         table.add_column(name, justify="right")
     for one in model.contenders:
         if one.is_compared:
-            table.add_row(one.name, *_cells(one, model))
+            table.add_row(one.name, *cells(one, model))
     page = io.StringIO()
     Console(file=page, width=WIDTH, color_system=None, force_terminal=False).print(table)
     return [line.rstrip() for line in page.getvalue().splitlines() if line.strip()]
 
 
-def _cells(one: Measured, model: ModelResult) -> tuple[str, ...]:
+def cells(one: Measured, model: ModelResult) -> tuple[str, ...]:
+    """What is known of a contender after its name, column by column."""
     ratios = model.ratios[one.name]
     return (
         f"{one.median_s:.2f}",

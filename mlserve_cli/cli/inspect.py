@@ -34,13 +34,12 @@ def inspect(
     TERMINAL.configure(json=json, verbose=verbose)
     from mlserve_cli import scoring
     from mlserve_cli.cli.looks import inspected_facts, inspected_lines
-    from mlserve_cli.tables import Dialect, delimiter_named
 
     found = scoring.inspect(
         target,
         features=tuple(features or ()),
-        rename={model: file for file, model in parse.pairs(rename or (), "--rename").items()},
-        dialect=Dialect(delimiter=delimiter_named(delimiter), encoding=encoding, quote=quote),
+        rename=parse.renames(rename),
+        dialect=parse.dialect(delimiter, encoding=encoding, quote=quote),
         input_format=input_format,
         registry=registry,
         trust_policy=trust_policy,

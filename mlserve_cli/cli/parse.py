@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mlserve_cli.errors import UsageError, shown
+
+if TYPE_CHECKING:
+    from mlserve_cli.tables import Dialect
 
 UNITS = {
     "": 1,
@@ -122,3 +126,30 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
             raise UsageError(f"{shown(left)} is renamed twice", option, "say it once")
         found[left] = right
     return found
+
+
+def renames(texts: Sequence[str] | None) -> dict[str, str]:
+    """--rename FILE_COL=MODEL_COL, as the file's name for each of the model's columns."""
+    return {model: file for file, model in pairs(texts or (), "--rename").items()}
+
+
+def dialect(
+    delimiter: str,
+    *,
+    encoding: str,
+    quote: str,
+    null_value: Sequence[str] | None = None,
+    header: bool = True,
+    max_field_bytes: int = 16 << 20,
+) -> Dialect:
+    """The options of a CSV's dialect as one value; an empty field is always null."""
+    from mlserve_cli.tables import Dialect, delimiter_named
+
+    return Dialect(
+        delimiter=delimiter_named(delimiter),
+        encoding=encoding,
+        quote=quote,
+        null_values=("", *(null_value or ())),
+        header=header,
+        max_field_bytes=max_field_bytes,
+    )

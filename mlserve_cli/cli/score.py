@@ -77,7 +77,7 @@ def score(
         json=json, quiet=quiet, verbose=verbose, progress=progress, carries_data=output == STREAM and not dry_run
     )
     from mlserve_cli import scoring
-    from mlserve_cli.tables import Dialect, delimiter_named, text_of
+    from mlserve_cli.tables import text_of
 
     request = scoring.ScoreRequest(
         model=model,
@@ -86,7 +86,7 @@ def score(
         registry=registry,
         trust_policy=trust_policy,
         features=tuple(features or ()),
-        rename={model_name: file_name for file_name, model_name in parse.pairs(rename or (), "--rename").items()},
+        rename=parse.renames(rename),
         schema_mode=schema_mode,
         nulls=nulls,
         nan_scores=nan_scores,
@@ -94,11 +94,11 @@ def score(
         passthrough=parse.names(passthrough or ()),
         threshold=threshold,
         labels=labels,
-        dialect=Dialect(
-            delimiter=delimiter_named(delimiter),
+        dialect=parse.dialect(
+            delimiter,
             encoding=encoding,
             quote=quote,
-            null_values=("", *(null_value or ())),
+            null_value=null_value,
             header=header,
             max_field_bytes=max_field_bytes,
         ),

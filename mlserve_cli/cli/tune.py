@@ -94,7 +94,6 @@ def tune(
     from mlserve_cli.cli.progress import watching
     from mlserve_cli.scoring import ScoreRequest
     from mlserve_cli.scoring.tuning import tune as find_settings
-    from mlserve_cli.tables import Dialect, delimiter_named
 
     request = ScoreRequest(
         model=model,
@@ -103,7 +102,7 @@ def tune(
         registry=registry,
         trust_policy=trust_policy,
         features=tuple(features or ()),
-        rename={model_name: file_name for file_name, model_name in parse.pairs(rename or (), "--rename").items()},
+        rename=parse.renames(rename),
         schema_mode=schema_mode,
         nulls=nulls,
         nan_scores=nan_scores,
@@ -111,11 +110,11 @@ def tune(
         passthrough=parse.names(passthrough or ()),
         threshold=threshold,
         labels=labels,
-        dialect=Dialect(
-            delimiter=delimiter_named(delimiter),
+        dialect=parse.dialect(
+            delimiter,
             encoding=encoding,
             quote=quote,
-            null_values=("", *(null_value or ())),
+            null_value=null_value,
             header=header,
             max_field_bytes=max_field_bytes,
         ),

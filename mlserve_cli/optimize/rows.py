@@ -72,7 +72,7 @@ def rows_for(
     before = 0
     for shard in shards:
         for chunk in _chunks(shard, contract, labels, dialect=dialect):
-            chosen = _chosen(before + chunk.start_row, chunk.table.num_rows, limit=limit, total=total)
+            chosen = tables.spread_evenly(before + chunk.start_row, chunk.table.num_rows, wanted=limit, total=total)
             pieces.append(_rows_of(chunk, shard, contract, labels, chosen=chosen))
         before += shard.rows
     return _joined(pieces, where=", ".join(shown(path, limit=200) for path in data))
@@ -120,15 +120,6 @@ def _chunks(shard: Shard, contract: Contract, labels: str, *, dialect: Dialect) 
         chunk_rows=CHUNK_ROWS,
         dialect=dialect,
     )
-
-
-def _chosen(start_row: int, rows: int, *, limit: int, total: int) -> NDArray[np.bool_]:
-    """Which rows of a chunk are taken: `limit` of all, evenly spread (bool, shape [rows])."""
-    if total <= limit:
-        return np.ones(rows, np.bool_)
-    places = np.arange(start_row, start_row + rows + 1, dtype=np.int64) * limit // total
-    chosen: NDArray[np.bool_] = places[1:] > places[:-1]
-    return chosen
 
 
 def _rows_of(chunk: Chunk, shard: Shard, contract: Contract, labels: str, *, chosen: NDArray[np.bool_]) -> Rows:

@@ -1,6 +1,5 @@
 """Packages, each a model with its contract and digests; the registry with its versions, aliases and history."""
 
-from mlserve_cli.registry.commands import Ancestor, Listed, Shown
 from mlserve_cli.registry.find import Found, find
 from mlserve_cli.registry.history import Entry, History
 from mlserve_cli.registry.names import CHAMPION, Reference, checked_name, default_root, is_path, parse_reference
@@ -25,7 +24,6 @@ __all__ = [
     "PACKAGE_FILE",
     "PACKAGE_FORMAT",
     "UNUSED_DAYS",
-    "Ancestor",
     "Change",
     "Entry",
     "Found",
@@ -33,13 +31,11 @@ __all__ = [
     "Golden",
     "History",
     "Lineage",
-    "Listed",
     "Operation",
     "Package",
     "PackageFile",
     "Reference",
     "Registry",
-    "Shown",
     "Use",
     "checked_name",
     "default_root",

@@ -2,7 +2,6 @@
 
 from mlserve_cli.scoring.inspect_target import Inspected, InspectedData, InspectedModel, inspect
 from mlserve_cli.scoring.machine import memory_in_use
-from mlserve_cli.scoring.package_model import Packaged, PackageRequest
 from mlserve_cli.scoring.replay_run import Replayed, replay
 from mlserve_cli.scoring.request import SILENT, STREAM, Observer, ScoreRequest, Silent
 from mlserve_cli.scoring.score_run import Preview, RunResult, preview, score
@@ -16,8 +15,6 @@ __all__ = [
     "InspectedData",
     "InspectedModel",
     "Observer",
-    "PackageRequest",
-    "Packaged",
     "Preview",
     "Replayed",
     "RunResult",

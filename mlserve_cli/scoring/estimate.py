@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
-from mlserve_cli import tables
 from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.batches import Clock
 from mlserve_cli.scoring.distinct import score_rows
 from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import usable_cores
-from mlserve_cli.scoring.rows import columns_of, convert_chunk
+from mlserve_cli.scoring.rows import first_rows
 from mlserve_cli.session import Predictor
 
 SAMPLE_BATCHES = 16
@@ -44,17 +43,6 @@ def _seconds_per_row(plan: Plan, layout: Layout, predictor: Predictor) -> float:
 
 
 def _sample_s(plan: Plan, task: Task, rows: int, predictor: Predictor) -> float:
-    shard = plan.inputs[task.shard]
     began_s = time.thread_time()
-    chunks = tables.read_chunks(
-        shard,
-        columns=columns_of(plan),
-        start_row=task.start_row,
-        stop_row=task.start_row + rows,
-        chunk_rows=rows,
-        dialect=plan.dialect,
-    )
-    for chunk in chunks:
-        converted = convert_chunk(chunk, plan, shard=shard)
-        score_rows(converted, plan=plan, predictor=predictor, clock=Clock())
+    score_rows(first_rows(plan, task, rows=rows), plan=plan, predictor=predictor, clock=Clock())
     return time.thread_time() - began_s

@@ -78,7 +78,7 @@ def golden_rows(
     comparison = _Comparison()
     kept: list[pa.Table] = []
     for before, shard, chunk in _chunks(shards, contract, expected, dialect=dialect):
-        chosen = _chosen(before + chunk.start_row, chunk.table.num_rows, wanted=wanted, total=total)
+        chosen = tables.spread_evenly(before + chunk.start_row, chunk.table.num_rows, wanted=wanted, total=total)
         if not expected and not chosen.any():
             continue
         kept.append(_scored(chunk, shard, contract, predictor, chosen, expected=expected, comparison=comparison))
@@ -121,15 +121,6 @@ def _chunks(
         ):
             yield before, shard, chunk
         before += shard.rows
-
-
-def _chosen(start_row: int, rows: int, *, wanted: int, total: int) -> NDArray[np.bool_]:
-    """Which rows of a chunk are taken: `wanted` of all, evenly spread (bool, shape [rows])."""
-    if total <= wanted:
-        return np.ones(rows, np.bool_)
-    places = np.arange(start_row, start_row + rows + 1, dtype=np.int64) * wanted // total
-    chosen: NDArray[np.bool_] = places[1:] > places[:-1]
-    return chosen
 
 
 def _scored(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from mlserve_cli import features, tables
+from mlserve_cli import features
 from mlserve_cli.contract import ModelFacts
 from mlserve_cli.errors import InvalidModel, MlserveError, shown
 from mlserve_cli.planning import LEAST_GAIN, LEAST_INFERENCE_S, Plan, Task, bytes_per_text, row_bytes, row_costs
@@ -18,7 +18,7 @@ from mlserve_cli.planning import window_rows_for as window_rows_for_bytes
 from mlserve_cli.scoring.batches import Clock, ScoredRows, score_batches
 from mlserve_cli.scoring.distinct import LEAST_BATCH_ROWS, columns_by_name, find_distinct, rows_at, score_rows
 from mlserve_cli.scoring.request import ScoreRequest
-from mlserve_cli.scoring.rows import columns_of, convert_chunk
+from mlserve_cli.scoring.rows import first_rows
 from mlserve_cli.session import Predictor, TreesPredictor
 
 LOOK_ROWS = 4_096
@@ -106,21 +106,6 @@ def _distinct_share(plan: Plan, task: Task, *, rows: int) -> float:
     chunk = first_rows(plan, task, rows=rows)
     good = np.flatnonzero(~chunk.bad)
     return len(find_distinct(columns_by_name(chunk), good).first) / len(good) if len(good) else 1.0
-
-
-def first_rows(plan: Plan, task: Task, *, rows: int) -> features.Features:
-    """The first rows of a task that has some, converted, as one chunk."""
-    shard = plan.inputs[task.shard]
-    chunks = tables.read_chunks(
-        shard,
-        columns=columns_of(plan),
-        start_row=task.start_row,
-        stop_row=min(task.start_row + rows, task.stop_row),
-        chunk_rows=rows,
-        dialect=plan.dialect,
-    )
-    (chunk,) = chunks
-    return convert_chunk(chunk, plan, shard=shard)
 
 
 def _prove(plan: Plan, facts: ModelFacts, predictor: Predictor) -> None:

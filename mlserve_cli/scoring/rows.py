@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mlserve_cli import features
+from mlserve_cli import features, tables
 from mlserve_cli.contract import empty_table, int64_array, text_array
-from mlserve_cli.planning import Plan
+from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.batches import ScoredRows
 from mlserve_cli.scoring.carried import decode_schema
 from mlserve_cli.tables import Chunk, Shard
@@ -41,6 +41,21 @@ def convert_chunk(chunk: Chunk, plan: Plan, *, shard: Shard) -> features.Feature
     """The chunk's feature columns, typed and checked; text of a CSV or a Hive key has no type of its own yet."""
     text = {column.name for column in shard.columns if column.type == "text"}
     return features.convert(chunk.table, plan.contract, text=text, faults=chunk.faults, file=shard.name)
+
+
+def first_rows(plan: Plan, task: Task, *, rows: int) -> features.Features:
+    """The first rows of a task that has some, converted, as one chunk."""
+    shard = plan.inputs[task.shard]
+    chunks = tables.read_chunks(
+        shard,
+        columns=columns_of(plan),
+        start_row=task.start_row,
+        stop_row=min(task.start_row + rows, task.stop_row),
+        chunk_rows=rows,
+        dialect=plan.dialect,
+    )
+    (chunk,) = chunks
+    return convert_chunk(chunk, plan, shard=shard)
 
 
 def output_rows(scored: ScoredRows, *, chunk: Chunk, shard: Shard, plan: Plan) -> pa.Table:

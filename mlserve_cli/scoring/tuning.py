@@ -27,9 +27,9 @@ from mlserve_cli.scoring.candidates import (
 )
 from mlserve_cli.scoring.distance import distances
 from mlserve_cli.scoring.plan import make_plan
-from mlserve_cli.scoring.repeats import first_rows
 from mlserve_cli.scoring.request import SILENT, STREAM, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import resolve
+from mlserve_cli.scoring.rows import first_rows
 from mlserve_cli.scoring.settings_file import settings_in, write_settings
 from mlserve_cli.scoring.spool import standard_input
 from mlserve_cli.scoring.trial import Trial, run_trial

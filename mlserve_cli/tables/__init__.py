@@ -5,7 +5,7 @@ from mlserve_cli.tables._look import look_into
 from mlserve_cli.tables._merge import merge_parts, part_rows, part_schema, read_part
 from mlserve_cli.tables._names import os_path, text_of
 from mlserve_cli.tables._part import PartWriter, write_part
-from mlserve_cli.tables._read import check_unchanged, read_chunks
+from mlserve_cli.tables._read import check_unchanged, read_chunks, spread_evenly
 from mlserve_cli.tables._values import (
     Block,
     Chunk,
@@ -40,6 +40,7 @@ __all__ = [
     "part_schema",
     "read_chunks",
     "read_part",
+    "spread_evenly",
     "text_of",
     "write_part",
 ]

@@ -6,7 +6,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mlserve_cli.contract import Faults
 from mlserve_cli.errors import CorruptFile, DuplicateColumn, InputChanged, MissingColumn, shown
@@ -141,3 +143,12 @@ def _as_asked(chunk: Chunk, columns: Sequence[str], places: Sequence[int], hive:
 def _constant(value: str, rows: int) -> pa.Array:
     """One text for every row (string, length `rows`); Hive's word for null is null."""
     return pa.repeat(pa.scalar(None if value == HIVE_NULL else value, pa.string()), rows)
+
+
+def spread_evenly(start_row: int, rows: int, *, wanted: int, total: int) -> NDArray[np.bool_]:
+    """Which of `rows` rows from `start_row` on are among `wanted` of all `total`, evenly spread (bool, [rows])."""
+    if total <= wanted:
+        return np.ones(rows, np.bool_)
+    places = np.arange(start_row, start_row + rows + 1, dtype=np.int64) * wanted // total
+    chosen: NDArray[np.bool_] = places[1:] > places[:-1]
+    return chosen

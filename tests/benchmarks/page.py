@@ -12,6 +12,7 @@ from statistics import median
 
 from mlserve_cli.benchmark import Measured, ModelResult
 from mlserve_cli.benchmark.picture import label
+from mlserve_cli.cli.bench_table import cells
 from mlserve_cli.cli.summary import count_text
 from tests.benchmarks import goals
 from tests.benchmarks.figures import DOCS, MIB, Figures, Peers, read_figures, read_peers
@@ -63,16 +64,7 @@ def _table(model: ModelResult) -> Iterator[str]:
 def _cells(one: Measured, model: ModelResult) -> list[str]:
     if one.trouble:
         return [f"not compared: {one.trouble}", *[""] * 6]
-    ratios = model.ratios[one.name]
-    return [
-        f"{one.median_s:.2f}",
-        f"{one.median_inner_s:.2f}",
-        f"{model.rows / one.median_s:,.0f}",
-        f"{one.peak_memory_bytes // MIB:,}",
-        f"{one.batch_rows:,}" if one.batch_rows else "",
-        f"{ratios['script']:.2f}" if "script" in ratios else "",
-        f"{ratios['limit']:.0%}" if "limit" in ratios else "",
-    ]
+    return [*cells(one, model)]
 
 
 def _int8(figures: Figures) -> Iterator[str]:

@@ -17,7 +17,7 @@ from mlserve_cli import ScoreRequest, score
 from mlserve_cli import model as life
 from mlserve_cli.errors import DataError, GateFailed, InvalidModel, MissingColumn, OutputExists, UsageError
 from mlserve_cli.registry import open_package
-from mlserve_cli.scoring import Packaged, PackageRequest
+from mlserve_cli.scoring.package_model import Packaged, PackageRequest
 from tests import models
 from tests.scoring.runs import SAMPLES, model_file, numbers, shard
 

@@ -125,14 +125,13 @@ def convert(
     from mlserve_cli import model as life
     from mlserve_cli.optimize.convert import ConvertRequest, Limits
     from mlserve_cli.optimize.made import Place
-    from mlserve_cli.tables import Dialect, delimiter_named
 
     request = ConvertRequest(
         file=file,
         data=tuple(data),
         library=library or "",
         features=parse.names(features or ()),
-        rename={model: column for column, model in parse.pairs(rename or (), "--rename").items()},
+        rename=parse.renames(rename),
         nulls=nulls,
         threshold=threshold,
         labels=labels,
@@ -144,12 +143,7 @@ def convert(
         trusted_types=tuple(trust_type or ()),
         license=license,
         description=description,
-        dialect=Dialect(
-            delimiter=delimiter_named(delimiter),
-            encoding=encoding,
-            quote=quote,
-            null_values=("", *(null_value or ())),
-        ),
+        dialect=parse.dialect(delimiter, encoding=encoding, quote=quote, null_value=null_value),
         input_format=input_format,
     )
     place = Place(output=output or "", name=name or "", registry=registry, why=why, by=by or "")

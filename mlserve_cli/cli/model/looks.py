@@ -12,8 +12,9 @@ from mlserve_cli.errors import shown
 if TYPE_CHECKING:
     from mlserve_cli.cli.terminal import Facts
     from mlserve_cli.contract import Declared
-    from mlserve_cli.registry import Change, Entry, GateResult, History, Listed, Shown
-    from mlserve_cli.scoring import Packaged
+    from mlserve_cli.registry import Change, Entry, GateResult, History
+    from mlserve_cli.registry.commands import Listed, Shown
+    from mlserve_cli.scoring.package_model import Packaged
     from mlserve_cli.signing import Trusted
 
 USES_SHOWN = 5

@@ -281,20 +281,14 @@ def _rows(
     dialect: tuple[str, str, str, list[str] | None],
 ) -> RowsRequest:
     from mlserve_cli.optimize.quantize import RowsRequest
-    from mlserve_cli.tables import Dialect, delimiter_named
 
     delimiter, encoding, quote, null_value = dialect
     return RowsRequest(
         data=tuple(data or ()),
         holdout=tuple(holdout or ()),
         features=tuple(features or ()),
-        rename={model: file for file, model in parse.pairs(rename or (), "--rename").items()},
-        dialect=Dialect(
-            delimiter=delimiter_named(delimiter),
-            encoding=encoding,
-            quote=quote,
-            null_values=("", *(null_value or ())),
-        ),
+        rename=parse.renames(rename),
+        dialect=parse.dialect(delimiter, encoding=encoding, quote=quote, null_value=null_value),
         labels=labels,
         gate_rows=gate_rows,
         calibration_rows=calibration_rows,

@@ -128,15 +128,14 @@ def package(
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
     from mlserve_cli import model as life
-    from mlserve_cli.scoring import PackageRequest
-    from mlserve_cli.tables import Dialect, delimiter_named
+    from mlserve_cli.scoring.package_model import PackageRequest
 
     request = PackageRequest(
         onnx=onnx,
         data=tuple(data),
         name=name,
         features=tuple(features or ()),
-        rename={model: file for file, model in parse.pairs(rename or (), "--rename").items()},
+        rename=parse.renames(rename),
         nulls=nulls or "error",
         fill=dict(map(_pair, fill or ())),
         threshold=threshold,
@@ -151,12 +150,7 @@ def package(
         license=license,
         description=description,
         who=by or "",
-        dialect=Dialect(
-            delimiter=delimiter_named(delimiter),
-            encoding=encoding,
-            quote=quote,
-            null_values=("", *(null_value or ())),
-        ),
+        dialect=parse.dialect(delimiter, encoding=encoding, quote=quote, null_value=null_value),
         input_format=input_format,
     )
     made = life.package(request, output=output or "", registry=registry, alias=alias, why=why, by=by or "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -52,9 +52,8 @@ class Source:
     """A loaded model.
 
     `exact_in` is the precision in which the library compares features with thresholds. `to_onnx` gives the model over
-    inputs of a precision, with
-    thresholds rounded so. `paths` says which leaf each row takes in each tree, [rows, …], with thresholds rounded to
-    float32 or not; None where rounding cannot move a row.
+    inputs of a precision, with thresholds rounded so. `paths` says which leaf each row takes in each tree, [rows, …],
+    with thresholds rounded to float32 or not; None where rounding cannot move a row.
     """
 
     library: str
@@ -83,49 +82,41 @@ def extra(name: str) -> Iterator[None]:
         raise ExtraMissing((error.name or str(error)).partition(".")[0], name) from error
 
 
-@contextmanager
-def reading(library: str, file: str) -> Iterator[None]:
+def reading(library: str, file: str) -> AbstractContextManager[None]:
     """A library reads a file of which nothing is known yet: whatever it raises, the file is no good (78)."""
-    try:
-        yield
-    except (MlserveError, MemoryError):
-        raise
-    except Exception as error:
-        raise InvalidModel(
-            f"{library} cannot read it: {first_line(error)}",
-            shown(file, limit=400),
-            "is the file whole, and of a version that is installed here? --from says of which library it is",
-        ) from error
+    return _said(
+        f"{library} cannot read it",
+        shown(file, limit=400),
+        "is the file whole, and of a version that is installed here? --from says of which library it is",
+    )
 
 
-@contextmanager
-def converting(library: str, file: str) -> Iterator[None]:
+def converting(library: str, file: str) -> AbstractContextManager[None]:
     """A converter at work: it raises anything at all on what it does not know (78)."""
-    try:
-        yield
-    except (MlserveError, MemoryError):
-        raise
-    except Exception as error:
-        raise InvalidModel(
-            f"this {library} model cannot become ONNX: {first_line(error)}",
-            shown(file, limit=400),
-            "its converter does not know all of it; --verbose shows where it stopped",
-        ) from error
+    return _said(
+        f"this {library} model cannot become ONNX",
+        shown(file, limit=400),
+        "its converter does not know all of it; --verbose shows where it stopped",
+    )
+
+
+def scoring(library: str) -> AbstractContextManager[None]:
+    """A library scores rows of which it knows nothing: what it raises is said as its own (78)."""
+    return _said(
+        f"{library} itself cannot score these rows",
+        "--data",
+        "give it rows like those that the model was trained on",
+    )
 
 
 @contextmanager
-def scoring(library: str) -> Iterator[None]:
-    """A library scores rows of which it knows nothing: what it raises is said as its own (78)."""
+def _said(what: str, where: str, hint: str) -> Iterator[None]:
     try:
         yield
     except (MlserveError, MemoryError):
         raise
     except Exception as error:
-        raise InvalidModel(
-            f"{library} itself cannot score these rows: {first_line(error)}",
-            "--data",
-            "give it rows like those that the model was trained on",
-        ) from error
+        raise InvalidModel(f"{what}: {first_line(error)}", where, hint) from error
 
 
 def first_line(error: Exception) -> str:

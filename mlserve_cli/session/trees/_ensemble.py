@@ -318,8 +318,8 @@ def _check(ensemble: Ensemble) -> None:
         raise Unsupported("a weight is not finite")
     if ensemble.aggregate not in ("SUM", "AVERAGE", "MIN", "MAX"):
         raise Unsupported(f"it asks for aggregate function {ensemble.aggregate}")
-    pairs = ensemble.weight_leaf * ensemble.targets + ensemble.weight_target
-    if len(np.unique(pairs)) != len(pairs):
+    pairs = np.sort(ensemble.weight_leaf * ensemble.targets + ensemble.weight_target)  # unique() imports numpy.ma
+    if np.any(pairs[1:] == pairs[:-1]):
         raise Unsupported("a leaf has two weights for one target")
     if not np.all(np.isin(np.flatnonzero(leaf), ensemble.weight_leaf)):
         raise Unsupported("a leaf has no weight")

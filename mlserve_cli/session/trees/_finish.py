@@ -39,9 +39,14 @@ def prepare_finish(ensemble: Ensemble) -> Finish:
         ensemble=ensemble,
         always=always,
         never=never,
-        has_one_class=len(np.unique(ensemble.weight_target)) == 1,
+        has_one_class=_are_one(ensemble.weight_target),
         has_positive_weights=bool(np.all(ensemble.weight_value >= 0)),
     )
+
+
+def _are_one(values: NDArray[np.int64]) -> bool:
+    """Whether there is one value, and no other; unique() would import numpy.ma, 10 ms of every start."""
+    return len(values) > 0 and bool(np.all(values == values[0]))
 
 
 def _check(ensemble: Ensemble, always: Flags, never: Flags) -> None:
