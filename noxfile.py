@@ -154,7 +154,7 @@ def bench_installed(session: nox.Session) -> Path:
 
 def checks_installed(session: nox.Session) -> Path:
     groups = dependency_groups(load_toml("pyproject.toml"), "dev", "docs")
-    extras = ".[bench,lightgbm,quantize,sign,validate]"
+    extras = ".[bench,evaluate,lightgbm,prometheus,quantize,report,sign,validate]"
     return environment(session, CHECKS, "--editable", extras, *groups, constraints="constraints.txt")
 
 

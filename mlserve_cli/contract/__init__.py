@@ -4,6 +4,7 @@ from mlserve_cli.contract._arrow import empty_table, int64_array, text_array
 from mlserve_cli.contract._bind import bind
 from mlserve_cli.contract._bind_outputs import check_threshold, rename_outputs, threshold_output
 from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
+from mlserve_cli.contract._sealed import Sealed, decode_sealed, encode_sealed
 from mlserve_cli.contract._values import (
     Contract,
     Declared,
@@ -32,12 +33,15 @@ __all__ = [
     "Nulls",
     "Output",
     "Scalar",
+    "Sealed",
     "TensorSpec",
     "Value",
     "bind",
     "check_threshold",
+    "decode_sealed",
     "empty_table",
     "encode_canonical",
+    "encode_sealed",
     "int64_array",
     "rename_outputs",
     "sha256_of",

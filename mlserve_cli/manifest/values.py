@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from mlserve_cli.contract import Scalar, TensorSpec, Value
+from mlserve_cli.contract import Scalar, Sealed, TensorSpec, Value, decode_sealed
 from mlserve_cli.errors import InputMissing, shown
-from mlserve_cli.manifest.records import Sealed, Stages, decode_sealed
+from mlserve_cli.manifest.records import Stages
 from mlserve_cli.planning import Plan
+from mlserve_cli.profiles import Drift
 from mlserve_cli.storage import translated
 from mlserve_cli.trust import SignatureCheck
 
@@ -81,7 +82,7 @@ class OutputFile(Value, frozen=True):
     """One file of the run, by its path under it. `task` is -1 for a file that was made of all the parts."""
 
     path: str
-    kind: Literal["data", "quarantine"]
+    kind: Literal["data", "quarantine", "challenger", "profile"]
     task: int
     rows: int
     size_bytes: int
@@ -149,6 +150,66 @@ class Environment(Value, frozen=True):
     provider: str
 
 
+class ProfileAccount(Value, frozen=True):
+    """The run's profile, a file beside the manifest: over how many rows, and of how many of them the quantiles."""
+
+    path: str
+    sha256: str
+    rows: int
+    sampled_rows: int
+
+
+class ChallengerAccount(Value, frozen=True):
+    """A second model that scored the same rows beside the champion, whose output it does not touch.
+
+    `status` is "failed" where it stopped working out, with the first reason in `error`; the figures are then over the
+    rows before. They are over the rows that both scored: `agreement` and `flips` count equal and differing predictions
+    (null where the model has no labels), `differences` hold by score column the mean and largest absolute difference
+    and the mean shift (challenger minus champion), `rank_correlation` is Spearman's, by score column. `cost_ratio` is
+    the challenger's inference time over the champion's.
+    """
+
+    model: ModelAccount
+    status: Literal["complete", "failed"]
+    error: str
+    rows: int
+    rows_failed: int
+    agreement: float | None
+    flips: int | None
+    differences: dict[str, ScoreDifference]
+    rank_correlation: dict[str, float]
+    inference_s: float
+    cost_ratio: float | None
+
+
+class ScoreDifference(Value, frozen=True):
+    """Challenger minus champion, of one score column."""
+
+    mean: float
+    mean_absolute: float
+    largest_absolute: float
+
+
+class ArmAccount(Value, frozen=True):
+    """One model of a split: the share that it was to score (0 to 1), and the rows that it did score."""
+
+    model: ModelAccount
+    share: float
+    rows: int
+
+
+class SplitAccount(Value, frozen=True):
+    """Which model scored which rows: by a keyed hash of column `key`, under the experiment's name `salt`.
+
+    The output's column `column` names each row's model.
+    """
+
+    key: str
+    salt: str
+    column: str
+    arms: tuple[ArmAccount, ...]
+
+
 class Manifest(Sealed, frozen=True):
     """The account of one finished run; a run without it does not exist."""
 
@@ -162,6 +223,10 @@ class Manifest(Sealed, frozen=True):
     throughput: Throughput
     environment: Environment
     plan: Plan
+    profile: ProfileAccount | None = None
+    drift: Drift | None = None
+    challengers: tuple[ChallengerAccount, ...] = ()
+    split: SplitAccount | None = None
     digest: str = ""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from mlserve_cli import engines, storage
-from mlserve_cli.contract import encode_canonical
+from mlserve_cli.contract import encode_canonical, encode_sealed
 from mlserve_cli.errors import (
     IOFailed,
     OutputExists,
@@ -25,7 +25,7 @@ from mlserve_cli.errors import (
     WorkersDied,
     shown,
 )
-from mlserve_cli.manifest import Manifest, TaskRecord, encode_sealed, read_manifest, read_record
+from mlserve_cli.manifest import Manifest, TaskRecord, read_manifest, read_record
 from mlserve_cli.planning import Plan, Task, difference
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import Facts, account

@@ -16,9 +16,9 @@ import msgspec
 import pyarrow as pa
 
 from mlserve_cli import engines, storage, tables
-from mlserve_cli.contract import Faults, empty_table
+from mlserve_cli.contract import Faults, empty_table, encode_sealed
 from mlserve_cli.errors import IOFailed, MlserveError, shown
-from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord, encode_sealed
+from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord
 from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quarantine_table, reasons_of
 from mlserve_cli.scoring.batches import Clock

@@ -14,8 +14,9 @@ import jsonschema
 import pytest
 
 import mlserve_cli.manifest
+from mlserve_cli.contract import decode_sealed, encode_sealed
 from mlserve_cli.manifest import Manifest as Written
-from mlserve_cli.manifest import decode_sealed, encode_sealed, json_schema
+from mlserve_cli.manifest import json_schema
 from tests.manifest.example import MANIFEST
 from tests.scoring.runs import model_file, numbers, run, shard
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlserve_cli.contract import decode_sealed, encode_sealed
 from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, RunMismatch
 from mlserve_cli.manifest import (
     MANIFEST_FORMAT,
@@ -18,8 +19,6 @@ from mlserve_cli.manifest import (
     Manifest,
     Stages,
     TaskRecord,
-    decode_sealed,
-    encode_sealed,
     read_manifest,
     read_record,
 )

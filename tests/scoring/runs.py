@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from onnx import ModelProto
 
 from mlserve_cli import Manifest, RunResult, ScoreRequest, score
-from mlserve_cli.manifest import encode_sealed, read_manifest
+from mlserve_cli.contract import encode_sealed
+from mlserve_cli.manifest import read_manifest
 from tests.models import linear, save
 
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
