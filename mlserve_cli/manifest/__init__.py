@@ -1,5 +1,6 @@
 """Records and the manifest: what was done, as JSON values that carry the digest of their own content."""
 
+from mlserve_cli.manifest.find import MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest, manifest_path_of
 from mlserve_cli.manifest.records import (
     RECORD_FORMAT,
     Latencies,
@@ -30,11 +31,13 @@ from mlserve_cli.manifest.values import (
 
 __all__ = [
     "MANIFEST_FORMAT",
+    "MANIFEST_SUFFIX",
     "RECORD_FORMAT",
     "ArmAccount",
     "ChallengerAccount",
     "Deduplication",
     "Environment",
+    "FoundRun",
     "InputAccount",
     "Latencies",
     "Manifest",
@@ -49,7 +52,10 @@ __all__ = [
     "TaskRecord",
     "Throughput",
     "WorkerAccount",
+    "find_runs",
+    "is_manifest",
     "json_schema",
+    "manifest_path_of",
     "read_manifest",
     "read_record",
 ]

@@ -10,10 +10,9 @@ from typing import Literal
 from mlserve_cli import tables
 from mlserve_cli.contract import Contract, bind
 from mlserve_cli.errors import InputMissing, InvalidModel, shown
-from mlserve_cli.manifest import Manifest, read_manifest
+from mlserve_cli.manifest import Manifest, is_manifest, read_manifest
 from mlserve_cli.registry import is_path
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
-from mlserve_cli.scoring.verify_run import MANIFEST_SUFFIX
 from mlserve_cli.tables import Dialect, Shard
 
 
@@ -62,7 +61,7 @@ def inspect(
         return _model(target, features, rename or {}, registry=registry, trust_policy=trust_policy)
     if not path.exists() and not is_glob:
         raise InputMissing(f"{shown(target, limit=400)} does not exist", "", "name a model, a run or data")
-    if path.name.endswith(MANIFEST_SUFFIX) or path.name == "manifest.json":
+    if is_manifest(path):
         return read_manifest(path)
     if (path / "manifest.json").is_file():
         return read_manifest(path / "manifest.json")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mlserve_cli import engines, storage, tables
 from mlserve_cli.contract import encode_canonical
 from mlserve_cli.errors import InvalidModel, RunMismatch, shown
-from mlserve_cli.manifest import Environment, Manifest, TaskRecord, read_manifest
+from mlserve_cli.manifest import Environment, Manifest, TaskRecord, manifest_path_of, read_manifest
 from mlserve_cli.planning import Plan
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import environment
@@ -20,7 +20,7 @@ from mlserve_cli.scoring.layout import engine_for, lay_out
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.task import Job, TaskFailure, jobs_of, run_job
-from mlserve_cli.scoring.verify_run import check_files, manifest_path_of
+from mlserve_cli.scoring.verify_run import check_files
 from mlserve_cli.tables import os_path, text_of
 
 # What two machines' float32 arithmetic may differ by, where the libraries or the processor are not the same.

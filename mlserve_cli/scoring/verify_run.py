@@ -12,14 +12,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli import storage, tables
-from mlserve_cli.errors import InputMissing, RunMismatch, shown
-from mlserve_cli.manifest import Manifest, read_manifest
+from mlserve_cli.errors import RunMismatch, shown
+from mlserve_cli.manifest import Manifest, manifest_path_of, read_manifest
 from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.rows import output_schema
 
 CHUNK_ROWS = 65_536
 ALL_TASKS = -1
-MANIFEST_SUFFIX = ".manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +44,6 @@ def verify(run: str) -> Verified:
     _prove_rows(manifest, path.parent)
     size_bytes = sum(file.size_bytes for file in manifest.outputs)
     return Verified(manifest, path, len(manifest.outputs), size_bytes)
-
-
-def manifest_path_of(run: str) -> Path:
-    """Where the manifest of RUN lies. Raises InputMissing (66)."""
-    path = Path(run).absolute()
-    if path.is_dir():
-        return path / "manifest.json"
-    if path.name.endswith(MANIFEST_SUFFIX) or path.name == "manifest.json":
-        return path
-    if path.exists():
-        return path.with_name(path.name + MANIFEST_SUFFIX)
-    raise InputMissing(f"there is no run at {shown(run, limit=400)}", "", "name the --output of a finished run")
 
 
 def check_files(manifest: Manifest, root: Path) -> None:
