@@ -120,6 +120,23 @@ class WorkerAccount(Value, frozen=True):
     peak_memory_bytes: int
 
 
+class TimeLine(Value, frozen=True):
+    """When each task of this attempt ran and where: one list for each fact, in step, so that thousands stay small.
+
+    `task` is its id in the plan, `worker` the process; `start_s` counts from the run's start, the stages are `seconds`
+    of one thread. Tasks of an earlier attempt, or taken over from an earlier run, are not in it.
+    """
+
+    task: list[int]
+    worker: list[int]
+    start_s: list[float]
+    seconds: list[float]
+    read_s: list[float]
+    features_s: list[float]
+    inference_s: list[float]
+    write_s: list[float]
+
+
 class Throughput(Value, frozen=True):
     """Speed and memory. Stage seconds are summed over workers; batch latencies are exact to 5 %."""
 
@@ -133,6 +150,7 @@ class Throughput(Value, frozen=True):
     peak_memory_bytes: int
     estimated_seconds: float | None
     estimated_peak_memory_bytes: int
+    time_line: TimeLine | None = None
 
 
 class Environment(Value, frozen=True):

@@ -30,6 +30,7 @@ from mlserve_cli.manifest import (
     Stages,
     TaskRecord,
     Throughput,
+    TimeLine,
     WorkerAccount,
 )
 from mlserve_cli.planning import Plan
@@ -220,12 +221,13 @@ def _throughput(facts: Facts, records: Sequence[TaskRecord]) -> Throughput:
         peak_memory_bytes=facts.peak_memory_bytes,
         estimated_seconds=facts.expected_seconds,
         estimated_peak_memory_bytes=facts.layout.estimate.peak_memory_bytes,
+        time_line=_time_line(facts, records),
     )
 
 
 def _workers(facts: Facts, records: Sequence[TaskRecord]) -> tuple[WorkerAccount, ...]:
     """Who did what in this attempt; shares of time mean nothing for the tasks of an earlier one."""
-    mine = [record for record in records if record.started_at_s >= facts.started_at_s]
+    mine = _of_this_attempt(facts, records)
     span = max((r.started_at_s + r.seconds for r in mine), default=0) - min((r.started_at_s for r in mine), default=0)
     found = []
     for pid in sorted({record.worker for record in mine}):
@@ -233,6 +235,24 @@ def _workers(facts: Facts, records: Sequence[TaskRecord]) -> tuple[WorkerAccount
         busy = sum(record.seconds for record in done) / max(span, 1e-9)
         found.append(WorkerAccount(pid, len(done), round(min(busy, 1.0), 4), max(r.peak_memory_bytes for r in done)))
     return tuple(found)
+
+
+def _time_line(facts: Facts, records: Sequence[TaskRecord]) -> TimeLine:
+    mine = sorted(_of_this_attempt(facts, records), key=lambda record: (record.started_at_s, record.task))
+    return TimeLine(
+        task=[record.task for record in mine],
+        worker=[record.worker for record in mine],
+        start_s=[round(record.started_at_s - facts.started_at_s, 4) for record in mine],
+        seconds=[round(record.seconds, 4) for record in mine],
+        read_s=[round(record.stages.read_s, 4) for record in mine],
+        features_s=[round(record.stages.features_s, 4) for record in mine],
+        inference_s=[round(record.stages.inference_s, 4) for record in mine],
+        write_s=[round(record.stages.write_s, 4) for record in mine],
+    )
+
+
+def _of_this_attempt(facts: Facts, records: Sequence[TaskRecord]) -> list[TaskRecord]:
+    return [record for record in records if record.started_at_s >= facts.started_at_s and not record.reused]
 
 
 def _iso(seconds: float) -> str:

@@ -16,6 +16,7 @@ from mlserve_cli.manifest import (
     Setting,
     Stages,
     Throughput,
+    TimeLine,
     WorkerAccount,
 )
 from mlserve_cli.planning import PLAN_FORMAT, Plan, PlannedGolden, PlannedModel, PlannedOutput, Task
@@ -127,6 +128,7 @@ MANIFEST = Manifest(
         peak_memory_bytes=200 << 20,
         estimated_seconds=None,
         estimated_peak_memory_bytes=190 << 20,
+        time_line=TimeLine([0], [4_711], [0.25], [1.0], [0.25], [0.125], [0.5], [0.0625]),
     ),
     environment=Environment(
         mlserve="0.1.0",
