@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -17,8 +17,7 @@ FAULT_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
+class Faults(msgspec.Struct, frozen=True):
     """A table of FAULT_SCHEMA; `row` is counted from the start of the chunk, and a row may stand more than once.
 
     Within one row the order of appearance is the order in which the faults were found: the first is what a person is

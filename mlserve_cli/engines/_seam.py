@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar
+
+import msgspec
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Finished(Generic[J, R]):
+class Finished(msgspec.Struct, Generic[J, R], frozen=True):
     """A job is done. `seconds` are those of the function; `peak_bytes` is the most its process ever had in memory."""
 
     job: J
@@ -22,8 +22,7 @@ class Finished(Generic[J, R]):
     peak_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Died(Generic[J]):
+class Died(msgspec.Struct, Generic[J], frozen=True):
     """A job's worker died, for the `deaths`-th time with this job. `given_up`: it will not be tried again."""
 
     job: J
@@ -32,8 +31,7 @@ class Died(Generic[J]):
     given_up: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TimedOut(Generic[J]):
+class TimedOut(msgspec.Struct, Generic[J], frozen=True):
     """A job ran longer than it may. Its worker was killed and the job is not tried again."""
 
     job: J

@@ -12,7 +12,8 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from mlserve_cli.engines._memory import peak_bytes
 from mlserve_cli.engines._wire import receive, send
@@ -21,20 +22,17 @@ CHANNEL = 3  # the descriptor at which a worker finds its socket
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """The worker stands and its set-up is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     result: object
     seconds: float
     peak_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     error: BaseException
 
 

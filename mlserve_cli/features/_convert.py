@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,8 +23,7 @@ NULL = "null"
 _NO_FAULTS = Faults.none()
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(msgspec.Struct, frozen=True):
     """A chunk, converted: each input with its columns in order, of shape [rows], or one of [rows, width] for a list.
 
     `bad` (bool, [rows]) marks the rows of `faults`; what stands there in the columns is a placeholder.
@@ -35,11 +34,10 @@ class Features:
     inputs: tuple[tuple[Input, tuple[NDArray[Any], ...]], ...]
     faults: Faults
     bad: Mask
-    coerced: dict[str, int] = field(default_factory=dict)
+    coerced: dict[str, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """The file's column `source`, converted: values of shape [rows] or [rows, width], and its own faults."""
 
     source: str

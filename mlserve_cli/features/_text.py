@@ -7,9 +7,9 @@ expression. Its cast to int64 also takes `0x10`, which is not ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,15 +24,14 @@ _WHOLE = r"\A[+-]?[0-9]+\z"
 _LARGEST = 2**53  # up to here every whole number is a float64
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(msgspec.Struct, frozen=True):
     """Values of shape [n]; what stands where a row is in `wrong` or was null is a placeholder (NaN or 0).
 
     `wrong` are (reason, mask) in the order of importance; `changed` marks the values that only coerce takes.
     """
 
     values: NDArray[Any]
-    wrong: list[tuple[str, Mask]] = field(default_factory=list)
+    wrong: list[tuple[str, Mask]] = []
     changed: Mask | None = None
 
 

@@ -6,7 +6,7 @@ every machine and in every attempt, or `--resume` would find the staging of anot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from mlserve_cli.contract import Contract, ModelFacts
 
@@ -25,8 +25,7 @@ NS_PER_BYTE = {"network": 0.004, "linear": 0.004, "other": 0.004, "trees": 0.000
 KERNEL_TREE_NS = 8.0
 
 
-@dataclass(frozen=True, slots=True)
-class RowCosts:
+class RowCosts(msgspec.Struct, frozen=True):
     """Nanoseconds that one row costs: its inference, its key, and all the rest."""
 
     inference_ns: float

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from mlserve_cli.contract import Contract, ModelFacts, Output
 from mlserve_cli.errors import MemoryTooSmall
@@ -35,8 +36,7 @@ COPIES_OF_A_PAGE = 2.5
 TEXT_BYTES = 48  # as Arrow has it, and as the object that ONNX Runtime takes
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """What a run needs: `model_bytes` in each process, `row_bytes` for each row of each lane's chunk.
 
     A chunk never has more rows than the largest task, `most_rows`. Of `compiler_bytes` the processes share most.
@@ -58,8 +58,7 @@ class Need:
         return processes + lanes * (LANE_BYTES + self.page_bytes + chunk_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True):
     """What a run is expected to take, to be compared with what it took."""
 
     lanes: int

@@ -10,9 +10,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from mlserve_cli.storage._oserrors import translated
 from mlserve_cli.storage._publish import DRAFT_SUFFIX, FileRecord, publish, sync_folder
@@ -23,13 +24,12 @@ from mlserve_cli.storage._staging import remove_tree
 _COPY_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class FolderDraft:
+class FolderDraft(msgspec.Struct, frozen=True):
     """A folder while it is filled. `records` is what was put into it, measured as it was written."""
 
     root: Path
     target: Path
-    records: dict[str, FileRecord] = field(default_factory=dict)
+    records: dict[str, FileRecord] = {}
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,6 @@ import io
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Generic, TypeVar
 
@@ -35,8 +34,7 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Published(Generic[T]):
+class Published(msgspec.Struct, Generic[T], frozen=True):
     """What `write` returned, what it wrote, and whether that now stands: False where the name was taken."""
 
     value: T

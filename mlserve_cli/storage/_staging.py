@@ -13,8 +13,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.errors import OutputError, shown
 from mlserve_cli.storage._oserrors import translated
@@ -24,8 +25,7 @@ _ID_LENGTH = 16
 _PREFIX_END = ".mlserve-"
 
 
-@dataclass(frozen=True, slots=True)
-class Staging:
+class Staging(msgspec.Struct, frozen=True):
     """The folder in which one plan's run is built, and what it is called inside. Holds no resource."""
 
     root: Path

@@ -7,8 +7,9 @@ import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import unquote
+
+import msgspec
 
 from mlserve_cli.errors import InputMissing, UnsafeInput, UsageError, shown
 from mlserve_cli.tables._foreign import translated
@@ -42,8 +43,7 @@ def find_files(inputs: Sequence[str], *, output: str | None) -> Found:
     return Found(tuple(files), tuple(sorted(text_of(os.path.relpath(path, base)) for path in skipped)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """One --input: as typed, the paths it matches, the folder that names are relative to."""
 
     text: str

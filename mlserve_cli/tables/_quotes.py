@@ -7,9 +7,9 @@ as fast as positions of quotes and searches among them, and no slower where quot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +20,7 @@ Words = NDArray[np.uint64]
 ONE, LAST = np.uint64(1), np.uint64(63)
 
 
-@dataclass(frozen=True, slots=True)
-class Quoting:
+class Quoting(msgspec.Struct, frozen=True):
     """The quotes of a text, and what is `inside`: from each opening one up to the closing one.
 
     Bit i of word j is byte 64 j + i; both arrays have shape [ceil(size / 64)].

@@ -10,8 +10,8 @@ encoding, fields over the limit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from mlserve_cli.errors import CorruptFile, shown
@@ -26,8 +26,7 @@ LF, CR = 10, 13
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """What the cutting goes by. `line` is the physical line at the start, 0 where it is not known."""
 
     name: str
@@ -47,8 +46,7 @@ class Rules:
         return CorruptFile(what, shown(self.name, limit=400) + place, hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """Whole records in the file's own encoding (uint8, shape [n]); valid until the next piece is asked for.
 
     `ends` (bool, [n]) marks the bytes that end a line outside quotes; CR LF are two of them. `start` is the offset of

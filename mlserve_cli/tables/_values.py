@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import pyarrow as pa
 
 from mlserve_cli.contract import Faults, Value
@@ -90,8 +90,7 @@ class Shard(Value, frozen=True):
         return self.columns[: len(self.columns) - len(self.hive)]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What looking into a file of either format finds."""
 
     digest: str
@@ -100,8 +99,7 @@ class Facts:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(msgspec.Struct, frozen=True):
     """A file to be looked into: `path` as the system knows it, `name` and `hive` as text that JSON can carry."""
 
     path: str
@@ -109,16 +107,14 @@ class FoundFile:
     hive: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What the inputs hold: the files in the order of the run, and the names of those passed over."""
 
     files: tuple[FoundFile, ...]
     skipped: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """Rows decoded at once: row i of `table` is row `start_row + i` of the shard.
 
     A CSV row with too few or too many fields holds its place as nulls and stands in `faults` (rows counted from the

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -47,8 +46,7 @@ class _BundleFile(Value, frozen=True, rename="camel"):
     dsse_envelope: _Envelope
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """A statement's bytes, a signature over them, and the id of the key that is said to have made it."""
 
     payload: bytes

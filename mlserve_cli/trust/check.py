@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.contract import Value
 from mlserve_cli.errors import Untrusted, shown
@@ -20,8 +21,7 @@ from mlserve_cli.trust.statement import SIGNATURES, Statement, decode_statement
 HOW = "mlserve model sign signs it, with a key that the policy trusts for this name"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """What is about to run: a package under the name and version by which it was asked for.
 
     `added` is the digest of the entry in the registry's history that added it, "" for a package elsewhere. `digests`

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mlserve_cli.errors import ExtraMissing, InvalidConfig, shown
 from mlserve_cli.trust.files import read_file
@@ -17,8 +18,7 @@ HINT = "mlserve model keygen makes one"
 SIZE_LIMIT_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(msgspec.Struct, frozen=True):
     """A key that verifies. `id` is the sha256 of its PEM text, as the standard has it."""
 
     id: str

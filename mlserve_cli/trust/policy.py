@@ -7,7 +7,6 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -41,8 +40,7 @@ class PolicyFile(Value, frozen=True, omit_defaults=True):
     keys: tuple[TrustedKey, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """A policy as it was read: `sha256` is over the file's bytes, `by_id` has its keys by their ids."""
 
     path: str

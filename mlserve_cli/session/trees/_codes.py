@@ -9,9 +9,9 @@ several columns, each for a piece of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +21,7 @@ NARROW_COLUMNS = 128  # columns of bytes that stay in the first-level cache besi
 MOST_COLUMNS = 32_767
 
 
-@dataclass(frozen=True, slots=True)
-class Splits:
+class Splits(msgspec.Struct, frozen=True):
     """The branches in use: `node` is their position, NaN goes to `low` where `nan_low`; `bound` is NaN for a set."""
 
     node: Ints
@@ -34,8 +33,7 @@ class Splits:
     sets: dict[int, Reals]  # by index into these arrays
 
 
-@dataclass(frozen=True, slots=True)
-class Coded:
+class Coded(msgspec.Struct, frozen=True):
     """How codes are made, and which column and cut each split compares.
 
     `features` int64 [used features, 5]: number, first threshold, thresholds, first column, column after the last.
@@ -103,8 +101,7 @@ def encode(splits: Splits) -> Coded:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(msgspec.Struct, frozen=True):
     """What a column tells of the feature at `place`: a piece of its ranks, or whether it is in a set (its bytes)."""
 
     place: int

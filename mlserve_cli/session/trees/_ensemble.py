@@ -7,10 +7,10 @@ ONNX Runtime runs it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,8 +36,7 @@ class Unsupported(Exception):
     """The fast kernel does not take this node, and why; it never ends a command unless the kernel was forced."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ensemble:
+class Ensemble(msgspec.Struct, frozen=True):
     """Trees of branches and leaves, one row per node, children by position; a tree starts at its root.
 
     `threshold` and `weights` are float32, or float64 where the node computes in it. A leaf's weights are the rows of
@@ -60,7 +59,7 @@ class Ensemble:
     post_transform: str
     base_values: Reals
     labels: NDArray[Any] | None = None
-    members: Mapping[int, Reals] = field(default_factory=dict)
+    members: Mapping[int, Reals] = {}
 
     @property
     def highest_feature(self) -> int:
@@ -85,8 +84,7 @@ def read_ensemble(node: Any, *, double: bool) -> Ensemble:
     return ensemble
 
 
-@dataclass(frozen=True, slots=True)
-class _Attributes:
+class _Attributes(msgspec.Struct, frozen=True):
     """Attributes by name as arrays; absent ones are empty."""
 
     found: Mapping[str, Any]

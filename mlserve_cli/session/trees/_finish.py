@@ -7,9 +7,9 @@ the C library's single-precision ones give.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +18,7 @@ from mlserve_cli.session.trees._ensemble import Ensemble, Flags, Unsupported
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True):
     """What decides how an ensemble's sums become its outputs, found once: over 100,000 nodes, for each batch, it took
     as long as the trees. `always` and `never`: the targets for which every row gets a weight, and those for which none.
     """

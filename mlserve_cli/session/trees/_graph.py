@@ -6,8 +6,9 @@ Only what the wanted outputs need is kept. Where a tree node is the whole graph 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from mlserve_cli.session.trees._ensemble import Unsupported
 
@@ -15,8 +16,7 @@ TREES = frozenset({"TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegres
 _STRING, _INT64 = 8, 7
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A model that makes `outputs` of `inputs`, as an ONNX file's bytes."""
 
     data: bytes
@@ -24,8 +24,7 @@ class Piece:
     outputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CutModel:
+class CutModel(msgspec.Struct, frozen=True):
     """The tree nodes, none of which feeds another, and the pieces around them."""
 
     nodes: tuple[Any, ...]

@@ -10,8 +10,7 @@ Trees stay in their order, and so do the sums.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +23,7 @@ EXITS = 128  # rows of exit numbers; the rows of results come after them
 RESULTS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """What the kernel reads.
 
     `trees` int64 [trees, 7]: first operation, the one after the last, row of the result, first record, steps to walk,
@@ -85,8 +83,7 @@ def lay_out(ensemble: Ensemble) -> Layout:
 FILL = {"MIN": np.inf, "MAX": -np.inf}
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(msgspec.Struct, frozen=True):
     """Where each node stands: tree (-1: in none), depth, parent (-1: root), leaves under it; and the nodes by level."""
 
     levels: list[Ints]

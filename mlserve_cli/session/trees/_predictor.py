@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,8 +26,7 @@ DOUBLE = "tensor(double)"
 FED_AS = {"tensor(float)": 1, DOUBLE: 11, "tensor(int64)": 7, "tensor(int32)": 6}
 
 
-@dataclass(frozen=True, slots=True)
-class TreeNode:
+class TreeNode(msgspec.Struct, frozen=True):
     """One tree node ready to run: `fed` is its input's name, `dtype` that input's ONNX element type.
 
     `width` is how many features it reads, up to the last one that a branch asks for.
