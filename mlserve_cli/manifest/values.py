@@ -219,13 +219,15 @@ class ArmAccount(Value, frozen=True):
 class SplitAccount(Value, frozen=True):
     """Which model scored which rows: by a keyed hash of column `key`, under the experiment's name `salt`.
 
-    The output's column `column` names each row's model.
+    The output's column `column` names each row's model. `rows_without_key` were given to the first arm, whatever its
+    share, since their key is null: they are in its rows, and are no part of the experiment.
     """
 
     key: str
     salt: str
     column: str
     arms: tuple[ArmAccount, ...]
+    rows_without_key: int = 0
 
 
 class Manifest(Sealed, frozen=True):

@@ -1,6 +1,16 @@
 """The plan: which rows of which shard make which task, in batches of how many rows. Pure: no file is read here."""
 
-from mlserve_cli.planning.plan import PLAN_FORMAT, Plan, PlannedGolden, PlannedModel, PlannedOutput, Task, difference
+from mlserve_cli.planning.plan import (
+    PLAN_FORMAT,
+    Plan,
+    PlannedGolden,
+    PlannedModel,
+    PlannedOutput,
+    PlannedRival,
+    PlannedSplit,
+    Task,
+    difference,
+)
 from mlserve_cli.planning.repeats import LEAST_GAIN, LEAST_INFERENCE_S, RowCosts, row_costs, window_rows_for
 from mlserve_cli.planning.sizing import (
     COMPILER_BYTES,
@@ -25,6 +35,8 @@ __all__ = [
     "PlannedGolden",
     "PlannedModel",
     "PlannedOutput",
+    "PlannedRival",
+    "PlannedSplit",
     "RowCosts",
     "Task",
     "batch_rows_for",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal
 
@@ -11,6 +12,7 @@ from mlserve_cli.contract import Contract, Input, Value, sha256_of
 from mlserve_cli.tables import Dialect, Shard, os_path
 
 PLAN_FORMAT = 1
+PLACE_OF_A_MODEL = ("path", "name", "version")
 
 
 class PlannedGolden(Value, frozen=True):
@@ -52,6 +54,39 @@ class PlannedModel(Value, frozen=True):
     def folder(self) -> str:
         """Where the package lay."""
         return os_path(self.path)
+
+
+class PlannedRival(Value, frozen=True):
+    """Another model over the run's rows: a challenger that scores them beside the plan's own, or an arm of a split.
+
+    `name` is NAME-VERSION, the folder of a challenger's scores. Of a challenger `deduplicate_rows` is the plan's window
+    or 0; an arm has none.
+    """
+
+    name: str
+    model: PlannedModel
+    contract: Contract
+    batch_rows: int
+    predictor: Literal["onnxruntime", "trees"]
+    predictor_reason: str = ""
+    deduplicate_rows: int = 0
+
+
+class PlannedSplit(Value, frozen=True):
+    """Which model scores a row, by a hash of its column `key` that is keyed by `salt` (see planning.assignment).
+
+    `names` are those that the output's column `column` gives to the models, `percents` their shares, 100 in all; the
+    first is the plan's own model, `rivals` the others in that order. Among `window_rows` rows from a task's start on
+    each model's rows are scored together.
+    """
+
+    key: str
+    salt: str
+    column: str
+    window_rows: int
+    names: tuple[str, ...]
+    percents: tuple[float, ...]
+    rivals: tuple[PlannedRival, ...]
 
 
 class PlannedOutput(Value, frozen=True):
@@ -109,6 +144,8 @@ class Plan(Value, frozen=True):
     predictor_reason: str = ""
     deduplicate_rows: int = 0
     deduplicate_reason: str = ""
+    challengers: tuple[PlannedRival, ...] = ()
+    split: PlannedSplit | None = None
 
     @property
     def id(self) -> str:
@@ -118,8 +155,28 @@ class Plan(Value, frozen=True):
     @property
     def work_id(self) -> str:
         """sha256 of all that decides how any row is scored and written, without the inputs: parts of two plans with
-        the same work over the same rows are the same bytes."""
-        return sha256_of({name: value for name, value in _identity(self).items() if name not in ("inputs", "tasks")})
+        the same work over the same rows are the same bytes, whoever else scored them beside."""
+        apart = ("inputs", "tasks", "challengers")
+        return sha256_of({name: value for name, value in _identity(self).items() if name not in apart})
+
+    @property
+    def rivals(self) -> tuple[PlannedRival, ...]:
+        """Every model but the plan's own."""
+        return (*self.challengers, *(self.split.rivals if self.split is not None else ()))
+
+    def of(self, rival: PlannedRival) -> Plan:
+        """The same rows and output, scored with that model alone."""
+        return msgspec.structs.replace(
+            self,
+            model=rival.model,
+            contract=rival.contract,
+            batch_rows=rival.batch_rows,
+            predictor=rival.predictor,
+            predictor_reason=rival.predictor_reason,
+            deduplicate_rows=rival.deduplicate_rows,
+            challengers=(),
+            split=None,
+        )
 
     @property
     def rows(self) -> int:
@@ -128,8 +185,9 @@ class Plan(Value, frozen=True):
 
     @property
     def unit_rows(self) -> int:
-        """What is scored together: a chunk holds a whole number of it."""
-        return self.deduplicate_rows or self.batch_rows
+        """What is scored together: a chunk holds a whole number of it, for each model."""
+        window = self.split.window_rows if self.split is not None else self.deduplicate_rows or self.batch_rows
+        return math.lcm(window, *(one.deduplicate_rows or one.batch_rows for one in self.challengers))
 
     @property
     def part_suffix(self) -> str:
@@ -146,22 +204,32 @@ def _identity(plan: Plan) -> dict[str, object]:
     """All that a plan is identified by: everything but where its model and inputs lay, and why it is what it is.
 
     A model's name and version go with its place: a file or a registry's shelf. What a package itself says is in its
-    digest.
+    digest. Other models stand in it only where there are some: plans without have the ids that they always had.
     """
     named = (name for name in plan.__struct_fields__ if not name.endswith("_reason"))
-    return {
+    identity: dict[str, object] = {
         **{name: msgspec.to_builtins(getattr(plan, name)) for name in named},
-        "model": _without(plan.model, ("path", "name", "version")),
+        "model": _without(plan.model, PLACE_OF_A_MODEL),
         "inputs": [_without(shard, ("path",)) for shard in plan.inputs],
     }
+    del identity["challengers"], identity["split"]
+    if plan.challengers:
+        identity["challengers"] = [_of_rival(rival) for rival in plan.challengers]
+    if plan.split is not None:
+        identity["split"] = {**_without(plan.split, ()), "rivals": [_of_rival(rival) for rival in plan.split.rivals]}
+    return identity
+
+
+def _of_rival(rival: PlannedRival) -> dict[str, object]:
+    return {**_without(rival, ("predictor_reason",)), "model": _without(rival.model, PLACE_OF_A_MODEL)}
 
 
 def _first_difference(before: object, now: object, place: str) -> str:
-    if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
+    if isinstance(before, dict) and isinstance(now, dict):
         found = (
-            _first_difference(before[key], now[key], f"{place}.{key}".lstrip("."))
-            for key in before
-            if before[key] != now[key]
+            _first_difference(before.get(key), now.get(key), f"{place}.{key}".lstrip("."))
+            for key in {**before, **now}
+            if before.get(key) != now.get(key)
         )
         return next(found, "")
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
