@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, RunMismatch, shown
 from mlserve_cli.manifest.values import Manifest, read_manifest
@@ -16,8 +17,7 @@ MANIFEST_SUFFIX = ".manifest.json"
 HIDDEN = ("_", ".")  # staging, locks, and what a person put aside
 
 
-@dataclass(frozen=True, slots=True)
-class FoundRun:
+class FoundRun(msgspec.Struct, frozen=True):
     """A finished run: `path` is its output, a folder or one file, and `manifest_path` where its manifest lies."""
 
     path: Path

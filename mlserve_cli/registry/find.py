@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.registry.names import CHAMPION, default_root, is_path, parse_reference
 from mlserve_cli.registry.packages import Package, open_package
 from mlserve_cli.registry.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """The package, and as what it was found: `alias` is what was asked for, "" where it was a version or a path.
 
     `registry` is the registry's folder, "" for a path. The package has the registry's name and version.
@@ -47,5 +47,5 @@ def find(model: str, *, registry: Path | None = None) -> Found:
         raise shelves.no_alias(wanted.name, alias, history)
     package = shelves.package(wanted.name, version, history=history)
     number = str(version)
-    named = replace(package, name=wanted.name, version=number)
+    named = msgspec.structs.replace(package, name=wanted.name, version=number)
     return Found(named, wanted.name, number, alias, str(shelves.root))

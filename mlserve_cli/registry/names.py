@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.errors import UsageError, shown
 
@@ -14,8 +15,7 @@ _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _NAME, _REFERENCE = re.compile(_WORD), re.compile(rf"({_WORD})(?:@({_WORD})|:([1-9][0-9]{{0,8}}))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """NAME@ALIAS (`version` 0) or NAME:VERSION (`alias` ""); NAME alone has neither."""
 
     name: str

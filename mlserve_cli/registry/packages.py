@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from mlserve_cli.errors import Forbidden, InputMissing, InvalidModel, IOFailed, 
 from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, Golden, PackageFile
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(msgspec.Struct, frozen=True):
     """A model ready to be looked into. `digest` identifies the whole of it; for a bare file it is the file's own.
 
     `described` is its package.toml, None for a bare file.

@@ -18,7 +18,6 @@ import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -40,8 +39,7 @@ class Intent(Value, frozen=True):
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(msgspec.Struct, frozen=True):
     """A name's folder. Holds no resource."""
 
     folder: Path
@@ -148,8 +146,7 @@ class Shelf:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(msgspec.Struct, frozen=True):
     """All of a name's folder as it was found."""
 
     derived: dict[str, bytes]

@@ -6,11 +6,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from operator import add
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -44,8 +44,7 @@ from mlserve_cli.tables import text_of
 QUARANTINED_EXIT_CODE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """All that a manifest is made from."""
 
     plan: Plan

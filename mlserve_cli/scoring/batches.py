@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,12 +26,11 @@ T = TypeVar("T")
 Mapper = Callable[[Callable[[Range], "_Batch"], Iterable[Range]], Iterable["_Batch"]]
 
 
-@dataclass(slots=True)
-class Clock:
+class Clock(msgspec.Struct):
     """Seconds by stage and batch latencies, as they add up while a task runs."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    latencies: dict[int, int] = field(default_factory=dict)
+    seconds: dict[str, float] = {}
+    latencies: dict[int, int] = {}
 
     @contextmanager
     def timing(self, stage: str) -> Iterator[None]:
@@ -62,8 +61,7 @@ class Clock:
         return Stages(**stages), Latencies({str(bucket): count for bucket, count in sorted(self.latencies.items())})
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(msgspec.Struct, frozen=True):
     """What came out of one batch: outputs of its good rows, and the rows on which the model failed."""
 
     outputs: Outputs | None
@@ -74,8 +72,7 @@ class _Batch:
     predict_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredRows:
+class ScoredRows(msgspec.Struct, frozen=True):
     """Outputs of the chunk's `kept` rows (int64, positions in the chunk), and what is wrong with the others."""
 
     outputs: Outputs

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -29,8 +28,7 @@ BATCH_ROWS = 1_024
 EXPECTED = "expected_"
 
 
-@dataclass(frozen=True, slots=True)
-class GoldenRows:
+class GoldenRows(msgspec.Struct, frozen=True):
     """The file's bytes and its rows, and how far the model's scores were from the expected ones, over `compared_rows`
     (0 where none were given); `worst` says where most."""
 
@@ -42,8 +40,7 @@ class GoldenRows:
     worst: str
 
 
-@dataclass(slots=True)
-class _Comparison:
+class _Comparison(msgspec.Struct):
     """What was seen so far."""
 
     rows: int = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from mlserve_cli import tables
 from mlserve_cli.contract import Contract, bind
@@ -16,8 +17,7 @@ from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.tables import Dialect, Shard
 
 
-@dataclass(frozen=True, slots=True)
-class InspectedModel:
+class InspectedModel(msgspec.Struct, frozen=True):
     """A model, and its contract where its columns have names (`unbound` says why not, where they have none)."""
 
     model: ResolvedModel
@@ -25,8 +25,7 @@ class InspectedModel:
     unbound: str
 
 
-@dataclass(frozen=True, slots=True)
-class InspectedData:
+class InspectedData(msgspec.Struct, frozen=True):
     """The shards of a file, folder or glob, in the order in which a run would read them."""
 
     shards: tuple[Shard, ...]

@@ -5,7 +5,7 @@ Nothing here shows in the output: the plan is frozen before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from mlserve_cli import engines
 from mlserve_cli.errors import MemoryTooSmall
@@ -23,8 +23,7 @@ THREADS_BYTES = 1 << 30
 THREADS_MOST = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """`lanes` tasks at once, on threads of this process or on as many workers."""
 
     lanes: int

@@ -7,8 +7,9 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 CGROUP = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60  # cgroup v1 writes a number near 2**63 where there is no limit
@@ -81,15 +82,14 @@ def give_back_memory() -> None:
         trim(0)
 
 
-@dataclass(slots=True)
-class MemoryWatch:
+class MemoryWatch(msgspec.Struct):
     """The peak of the process tree's memory while it was watched, in bytes of proportional set size.
 
     Proportional, since what workers share with each other would be counted once for each of them otherwise.
     """
 
     peak_bytes: int = 0
-    _stop: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = msgspec.field(default_factory=threading.Event)
 
     def sample(self) -> None:
         """Look once."""

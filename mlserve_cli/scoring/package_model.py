@@ -7,7 +7,6 @@ itself, or of the library that trained it where the rows have them, and then the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -50,8 +49,7 @@ TOLERANCE = 1e-5
 Content = Mapping[str, bytes | Path]
 
 
-@dataclass(frozen=True, slots=True)
-class PackageRequest:
+class PackageRequest(msgspec.Struct, frozen=True):
     """What `mlserve model package` is asked for. `classes` are the labels behind a probability output that the graph
     does not name; `expected` maps a written column to the data's column with the score that it should have."""
 
@@ -59,18 +57,18 @@ class PackageRequest:
     data: tuple[str, ...]
     name: str
     features: tuple[str, ...] = ()
-    rename: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, str] = {}
     nulls: Nulls = "error"
-    fill: Mapping[str, str] = field(default_factory=dict)
+    fill: Mapping[str, str] = {}
     threshold: float | None = None
     labels: bool = True
-    output_columns: Mapping[str, str] = field(default_factory=dict)
+    output_columns: Mapping[str, str] = {}
     classes: tuple[str, ...] = ()
     expected: tuple[str, ...] = ()
     golden_rows: int = GOLDEN_ROWS
     tolerance: float = TOLERANCE
-    provenance: Mapping[str, Scalar] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Scalar] = {}
+    metrics: Mapping[str, float] = {}
     license: str = ""
     description: str = ""
     who: str = ""
@@ -78,8 +76,7 @@ class PackageRequest:
     input_format: Literal["parquet", "csv"] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Packaged:
+class Packaged(msgspec.Struct, frozen=True):
     """The package that was made: a folder, or a version of a registry (`change`)."""
 
     described: PackageFile

@@ -6,9 +6,9 @@ Chosen before the plan is frozen, by the rows and the model alone and never by t
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from mlserve_cli.contract import Contract
@@ -25,8 +25,7 @@ LEAST_TREE_ROWS = 30_000_000
 GOLDEN_TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """A predictor, its name for the plan, and why it is not another one."""
 
     name: Literal["onnxruntime", "trees"]

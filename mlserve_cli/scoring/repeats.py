@@ -5,8 +5,6 @@ Decided before the plan is frozen, by the rows and the model alone and never by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 import numpy as np
 
@@ -27,8 +25,7 @@ PROOF_ROWS = 8_192
 ODD_ROWS = (17, 31)  # as the end of a task has them
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """Rows among which repeats are scored once, 0 where each row is scored by itself; and why."""
 
     rows: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from mlserve_cli import engines, storage, tables
@@ -28,8 +28,7 @@ TOLERANCE = 1e-5
 WHAT_DECIDES = ("onnxruntime", "pyarrow", "numpy", "cpu", "cpu_flags")
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(msgspec.Struct, frozen=True):
     """The comparison. `identical`: every file to the byte; else `largest_difference` over all scores (absolute).
 
     `differs` names what of the environment is not as it was then.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.contract import Contract, Declared, Input, ModelFacts, bind
 from mlserve_cli.errors import InvalidModel, shown
@@ -14,8 +15,7 @@ from mlserve_cli.tables import text_of
 from mlserve_cli.trust import SignatureCheck, check, read_policy
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedModel:
+class ResolvedModel(msgspec.Struct, frozen=True):
     """A package whose digests hold and whose ONNX file can be run here, and as what it was found.
 
     `signature` is what a trust policy had to say of it, None where there is no policy.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -43,8 +42,7 @@ from mlserve_cli.session import Predictor
 RESUMABLE = (WorkersDied, IOFailed, TryLater, Unavailable)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a run will stand, held by this process alone."""
 
     out: Path
@@ -52,8 +50,7 @@ class Place:
     is_file: bool
 
 
-@dataclass(slots=True)
-class OpenRun:
+class OpenRun(msgspec.Struct):
     """A run under way: records by task id, and what befell it."""
 
     plan: Plan
@@ -65,12 +62,12 @@ class OpenRun:
     staging: storage.Staging
     standing: Manifest | None
     started_at_s: float
-    records: dict[int, TaskRecord] = field(default_factory=dict)
+    records: dict[int, TaskRecord] = {}
     resumed_tasks: int = 0
     reused_tasks: int = 0
     lost_workers: int = 0
     expected_seconds: float | None = None
-    memory: MemoryWatch = field(default_factory=MemoryWatch)
+    memory: MemoryWatch = msgspec.field(default_factory=MemoryWatch)
 
     @property
     def left(self) -> list[Task]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.manifest import Manifest
 from mlserve_cli.planning import Estimate, Plan
@@ -19,8 +20,7 @@ from mlserve_cli.scoring.spool import standard_input
 from mlserve_cli.tables import text_of
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(msgspec.Struct, frozen=True):
     """A finished run: its manifest, and where it stands. `already` where it stood before this call."""
 
     manifest: Manifest
@@ -34,8 +34,7 @@ class RunResult:
         return self.manifest.run.exit_code
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
+class Preview(msgspec.Struct, frozen=True):
     """What a run would do: the plan, how this machine would carry it out, and what that is expected to take."""
 
     plan: Plan

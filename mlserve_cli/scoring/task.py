@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -34,8 +33,7 @@ from mlserve_cli.tables import Chunk
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """What is handed to a worker: where the plan lies, which task, and how this machine carries it out."""
 
     staging: str
@@ -44,8 +42,7 @@ class Job:
     threads: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFailure:
+class TaskFailure(msgspec.Struct, frozen=True):
     """A task that did not work out, as a value: an exception must not take the pool down."""
 
     task: int
@@ -58,15 +55,14 @@ class TaskFailure:
         return self.error
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     """What adds up while a task's rows pass."""
 
     rows_in: int = 0
     scored_rows: int = 0
-    coerced: dict[str, int] = field(default_factory=dict)
-    set_aside: list[pa.Table] = field(default_factory=list)
-    clock: Clock = field(default_factory=Clock)
+    coerced: dict[str, int] = {}
+    set_aside: list[pa.Table] = []
+    clock: Clock = msgspec.field(default_factory=Clock)
 
 
 def jobs_of(tasks: Iterable[Task], *, staging: storage.Staging, layout: Layout) -> list[Job]:
@@ -91,8 +87,7 @@ def load_plan(staging: Path) -> Plan:
     return msgspec.json.decode((staging / "plan.json").read_bytes(), type=Plan)
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(msgspec.Struct, frozen=True):
     """What a worker holds from its first task to its last: the plan, its names, and a session that proved itself."""
 
     plan: Plan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import msgspec
 
@@ -21,8 +20,7 @@ from mlserve_cli.scoring.task import Job, TaskFailure, jobs_of, run_job, take_wo
 WAKE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(msgspec.Struct, frozen=True):
     """What one trial took: `start_s` until the first rows were scored, then `rows` in `seconds`."""
 
     rows: int

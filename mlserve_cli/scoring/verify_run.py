@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,8 +21,7 @@ CHUNK_ROWS = 65_536
 ALL_TASKS = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """A run that holds: its manifest, where it stands, and how much was looked at."""
 
     manifest: Manifest
