@@ -128,7 +128,8 @@ class Plan(Value, frozen=True):
     """Everything on which the bytes of a run's output depend, and where its inputs lay.
 
     Among `deduplicate_rows` rows, a whole number of batches, those with the same features are scored once; 0 where
-    each is scored by itself.
+    each is scored by itself. Of each `profile_every` rows of a shard one goes to the quantiles of the run's profile; 0
+    where the run has none.
     """
 
     format: int
@@ -146,6 +147,7 @@ class Plan(Value, frozen=True):
     deduplicate_reason: str = ""
     challengers: tuple[PlannedRival, ...] = ()
     split: PlannedSplit | None = None
+    profile_every: int = 0
 
     @property
     def id(self) -> str:
@@ -155,8 +157,8 @@ class Plan(Value, frozen=True):
     @property
     def work_id(self) -> str:
         """sha256 of all that decides how any row is scored and written, without the inputs: parts of two plans with
-        the same work over the same rows are the same bytes, whoever else scored them beside."""
-        apart = ("inputs", "tasks", "challengers")
+        the same work over the same rows are the same bytes, whoever else scored them beside, and whether or not they were profiled."""
+        apart = ("inputs", "tasks", "challengers", "profile_every")
         return sha256_of({name: value for name, value in _identity(self).items() if name not in apart})
 
     @property
@@ -204,7 +206,7 @@ def _identity(plan: Plan) -> dict[str, object]:
     """All that a plan is identified by: everything but where its model and inputs lay, and why it is what it is.
 
     A model's name and version go with its place: a file or a registry's shelf. What a package itself says is in its
-    digest. Other models stand in it only where there are some: plans without have the ids that they always had.
+    digest. Other models and a profile stand in it only where there are some: plans without have the ids that they always had.
     """
     named = (name for name in plan.__struct_fields__ if not name.endswith("_reason"))
     identity: dict[str, object] = {
@@ -213,6 +215,8 @@ def _identity(plan: Plan) -> dict[str, object]:
         "inputs": [_without(shard, ("path",)) for shard in plan.inputs],
     }
     del identity["challengers"], identity["split"]
+    if not plan.profile_every:
+        del identity["profile_every"]
     if plan.challengers:
         identity["challengers"] = [_of_rival(rival) for rival in plan.challengers]
     if plan.split is not None:

@@ -1,0 +1,79 @@
+"""One column of categories, profiled as its rows pass: every value while there are few, the frequent ones beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlserve_cli.profiles.sketch import DistinctSketch
+from mlserve_cli.profiles.values import ColumnProfile
+
+KEPT_VALUES = 1_000
+
+
+class CategoryProfiler:
+    """Takes the column's values in; `result` is its profile so far."""
+
+    def __init__(self) -> None:
+        self._rows = self._nulls = 0
+        self._tally = Tally()
+
+    def add(self, values: pa.Array | pa.ChunkedArray) -> None:
+        """Rows of any type that has a text; a null is missing."""
+        text = pc.cast(values, pa.string())
+        self._rows += len(text)
+        self._nulls += text.null_count
+        counted = pc.value_counts(text.drop_null())
+        names, counts = counted.field(0).to_pylist(), counted.field(1).to_pylist()
+        self._tally.add(dict(zip(names, counts, strict=True)))
+
+    def result(self) -> ColumnProfile:
+        """The profile of all that was added."""
+        return self._tally.column(rows=self._rows, nulls=self._nulls)
+
+
+class Tally:
+    """Counts by value: exact up to KEPT_VALUES values; beyond, a Misra-Gries summary, which merges.
+
+    Where a summary has too many values, the count of the first that is too many is taken from each and what is left
+    with nothing goes (Agarwal et al., Mergeable Summaries, 2012). All that was taken, over any number of merges, is
+    less than rows / KEPT_VALUES for each value.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._distinct: DistinctSketch | None = None
+
+    def add(self, counts: Mapping[str, int], *, distinct_sketch: bytes = b"") -> None:
+        """Take in counts of distinct values; `distinct_sketch` knows them all where they are not all."""
+        before = self._counts
+        self._counts = {**before, **{value: before.get(value, 0) + count for value, count in counts.items()}}
+        if distinct_sketch or self._distinct or len(self._counts) > KEPT_VALUES:
+            self._note_distinct(counts, before, distinct_sketch)
+        if len(self._counts) > KEPT_VALUES:
+            ranked = sorted(self._counts.values(), reverse=True)
+            too_many = ranked[KEPT_VALUES]
+            self._counts = {value: count - too_many for value, count in self._counts.items() if count > too_many}
+
+    def column(self, *, rows: int, nulls: int) -> ColumnProfile:
+        """The profile of the values that were added."""
+        frequent = dict(sorted(self._counts.items(), key=lambda item: (-item[1], item[0])))
+        return ColumnProfile(
+            kind="category",
+            rows=rows,
+            nulls=nulls,
+            distinct=self._distinct.estimate if self._distinct else float(len(frequent)),
+            frequent=frequent,
+            other=rows - nulls - sum(frequent.values()),
+            distinct_sketch=self._distinct.to_bytes() if self._distinct else b"",
+        )
+
+    def _note_distinct(self, counts: Iterable[str], before: Iterable[str], distinct_sketch: bytes) -> None:
+        if self._distinct is None:
+            self._distinct = DistinctSketch()
+            self._distinct.add(before)
+        if distinct_sketch:
+            self._distinct.merge(distinct_sketch)
+        self._distinct.add(counts)

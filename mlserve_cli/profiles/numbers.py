@@ -1,0 +1,105 @@
+"""One column of numbers, profiled as its rows pass."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlserve_cli.profiles.sketch import Floats, QuantileSketch
+from mlserve_cli.profiles.values import ColumnProfile
+
+BLOCK_VALUES = (
+    32_768  # as float64 they stay in the cache; smaller blocks cost more in calls: 1.2 ns a value, 1.9 at 8,192
+)
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+
+class NumberProfiler:
+    """Takes the column's values in, any number type; `result` is its profile so far."""
+
+    def __init__(self) -> None:
+        self._rows = self._nulls = self._nans = self._infinities = 0
+        self._low, self._high = math.inf, -math.inf
+        self._count, self._mean, self._squares = 0, 0.0, 0.0
+        self._sketch = QuantileSketch()
+
+    def add(self, values: NDArray[Any], *, sample: Rows | None = None, missing: Mask | None = None) -> None:
+        """Rows of shape [n]: `sample` (positions, all where None) goes to the quantiles, `missing` marks nulls."""
+        sampled = values if sample is None else values[sample]
+        self._rows += len(values)
+        if missing is not None:
+            sampled = sampled[~missing if sample is None else ~missing[sample]]
+            values = values[~missing]
+            self._nulls += int(np.count_nonzero(missing))
+        all_finite = True
+        for start in range(0, len(values), BLOCK_VALUES):
+            all_finite &= self._add_block(values[start : start + BLOCK_VALUES])
+        if len(sampled):
+            taken = sampled.astype(np.float64)
+            self._sketch.add(np.ascontiguousarray(taken if all_finite else taken[np.isfinite(taken)]))
+
+    def result(self) -> ColumnProfile:
+        """The profile of all that was added."""
+        some = self._count > 0
+        return ColumnProfile(
+            kind="number",
+            rows=self._rows,
+            nulls=self._nulls,
+            nans=self._nans,
+            infinities=self._infinities,
+            minimum=self._low if some else None,
+            maximum=self._high if some else None,
+            mean=bounded(self._mean) if some else None,
+            sum_of_squares=bounded(self._squares),
+            sampled=self._sketch.count,
+            quantiles=self._sketch.to_bytes(),
+        )
+
+    def _add_block(self, block: NDArray[Any]) -> bool:
+        """Counts, extremes and moments of a block that the cache holds. Returns whether all of it was finite."""
+        low, high = float(block.min()), float(block.max())  # a NaN comes through both
+        finite = math.isfinite(low) and math.isfinite(high)
+        if not finite:
+            nans = int(np.count_nonzero(np.isnan(block)))
+            fine = block[np.isfinite(block)]
+            self._nans += nans
+            self._infinities += len(block) - len(fine) - nans
+            if not len(fine):
+                return False
+            block, low, high = fine, float(fine.min()), float(fine.max())
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        shift = self._mean if self._count else float(block[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart: Floats = block.astype(np.float64)
+            apart -= shift
+            total, squares = float(apart.sum()), float(np.vdot(apart, apart))
+        count = len(block)
+        self._count, self._mean, self._squares = combined(
+            (self._count, self._mean, self._squares),
+            (count, shift + total / count, max(squares - total * total / count, 0.0)),
+        )
+        return finite
+
+
+Moments = tuple[int, float, float]
+
+
+def combined(one: Moments, other: Moments) -> Moments:
+    """Count, mean and squared deviations of two sets of values together (Chan, Golub and LeVeque 1979)."""
+    (n, mean, squares), (m, other_mean, other_squares) = one, other
+    if not n or not m:
+        return one if n else other
+    total, apart = n + m, other_mean - mean
+    return total, mean + apart * (m / total), squares + other_squares + apart * apart * (n * m / total)
+
+
+def bounded(value: float) -> float:
+    """The value, or the largest double where a sum ran over: JSON has no infinity."""
+    if math.isnan(value):
+        return 0.0
+    return max(-sys.float_info.max, min(value, sys.float_info.max))
