@@ -1,7 +1,8 @@
 """Packages, each a model with its contract and digests; the registry with its versions, aliases and history."""
 
 from mlserve_cli.registry.find import Found, find
-from mlserve_cli.registry.history import Entry, History
+from mlserve_cli.registry.gates import Gate, read_gate
+from mlserve_cli.registry.history import Entry, History, Verdict
 from mlserve_cli.registry.names import CHAMPION, Reference, checked_name, default_root, is_path, parse_reference
 from mlserve_cli.registry.package_file import (
     PACKAGE_FILE,
@@ -27,6 +28,7 @@ __all__ = [
     "Change",
     "Entry",
     "Found",
+    "Gate",
     "GateResult",
     "Golden",
     "History",
@@ -37,6 +39,7 @@ __all__ = [
     "Reference",
     "Registry",
     "Use",
+    "Verdict",
     "checked_name",
     "default_root",
     "find",
@@ -46,6 +49,7 @@ __all__ = [
     "note_use",
     "open_package",
     "parse_reference",
+    "read_gate",
     "signature_path",
     "subject_of",
     "write_package",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from mlserve_cli.errors import InvalidConfig, InvalidRegistry, MlserveError, UsageError, shown
 from mlserve_cli.registry.find import Found, find
@@ -16,8 +17,7 @@ from mlserve_cli.registry.uses import Use
 ANCESTORS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """One name: the numbers of its versions, its aliases, the last change; or what is `wrong` with its folder."""
 
     name: str
@@ -27,8 +27,7 @@ class Listed:
     wrong: MlserveError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ancestor:
+class Ancestor(msgspec.Struct, frozen=True):
     """A parent as the package names it; `stands` where the registry still has that very package, as `spelled`."""
 
     spelled: str
@@ -37,15 +36,18 @@ class Ancestor:
     stands: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One version. `added` is its entry in the history, None for a path; the nearest of `parents` comes first."""
+class Shown(msgspec.Struct, frozen=True):
+    """One version. `added` is its entry in the history, None for a path; the nearest of `parents` comes first.
+
+    `verdicts` are the latest entry of each gate that judged it.
+    """
 
     found: Found
     added: Entry | None
     aliases: tuple[str, ...]
     parents: tuple[Ancestor, ...]
     uses: tuple[Use, ...]
+    verdicts: tuple[Entry, ...] = ()
 
 
 def add(
@@ -67,13 +69,19 @@ def show(model: str, *, registry: str | None = None) -> Shown:
     history = shelves.history(found.name)
     named = tuple(alias for alias, number in history.aliases.items() if number == version)
     uses = tuple(shelves.uses(found.name, version))
-    return Shown(found, history.versions[version], named, _ancestors(found, shelves), uses)
+    verdicts = tuple(entry for (number, _), entry in sorted(history.verdicts.items()) if number == version)
+    return Shown(found, history.versions[version], named, _ancestors(found, shelves), uses, verdicts)
 
 
-def alias(named: str, version: int, *, registry: str | None = None, why: str = "", by: str = "") -> Change:
-    """NAME@ALIAS names this version from now on."""
+def alias(
+    named: str, version: int, *, if_passes: str = "", registry: str | None = None, why: str = "", by: str = ""
+) -> Change:
+    """NAME@ALIAS names this version from now on.
+
+    With `if_passes` only where the latest recorded verdict of that gate on it is that it passed, else GateFailed (4).
+    """
     name, which = _name_and_alias(named)
-    return _registry(registry).set_alias(name, which, version, why=why, by=by)
+    return _registry(registry).set_alias(name, which, version, if_passes=if_passes, why=why, by=by)
 
 
 def rollback(named: str, *, expected: int = 0, registry: str | None = None, why: str = "", by: str = "") -> Change:

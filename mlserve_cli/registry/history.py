@@ -1,14 +1,13 @@
 """The history of one name: numbered entries, each with the digest of the one before. What it does not say is not so.
 
-Versions and aliases are derived from it. `head.json` and `aliases/ALIAS.json` say the same again, so that an entry
-that was cut off, or an alias that was put back by hand, is noticed.
+Versions, aliases and verdicts of gates are derived from it. `head.json` and `aliases/ALIAS.json` say the same again, so
+that an entry that was cut off, or an alias that was put back by hand, is noticed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,11 +19,36 @@ from mlserve_cli.registry.names import is_name
 from mlserve_cli.storage import translated
 
 HISTORY_FORMAT = 1
-Action = Literal["add", "alias", "rollback", "remove"]
+Action = Literal["add", "alias", "rollback", "remove", "gate"]
 
 
-class Entry(Value, frozen=True):
-    """One change: who made it, when and why. `digest` is the package's; `previous` the entry before's, as a file."""
+class Verdict(Value, frozen=True, omit_defaults=True):
+    """What a gate said of a version, with all that it was said on.
+
+    `by` is the command that judged; `figures` are all that it had, `limits` those of the gate, `reasons` the ones that
+    did not hold, in words. `against` is the digest of the package that the version was held against ("" where there was
+    none), `against_name` what that was called. `evidence` has the digest of each thing that was looked at: a run's
+    manifest, a file of labels.
+    """
+
+    gate: str
+    passed: bool
+    by: str
+    rows: int
+    figures: dict[str, float]
+    limits: dict[str, float]
+    reasons: tuple[str, ...] = ()
+    against: str = ""
+    against_name: str = ""
+    evidence: dict[str, str] = {}
+
+
+class Entry(Value, frozen=True, omit_defaults=True):
+    """One change: who made it, when and why. `digest` is the package's; `previous` the entry before's, as a file.
+
+    `verdict` is what a gate said, where the action is that. An alias that was moved only because a gate had passed
+    names it as `gate`, and as `proof` the entry of its verdict, "" where the package itself says that it passed.
+    """
 
     format: int
     sequence: int
@@ -36,6 +60,9 @@ class Entry(Value, frozen=True):
     version: int
     alias: str
     digest: str
+    verdict: Verdict | None = None
+    gate: str = ""
+    proof: str = ""
 
 
 class Head(Value, frozen=True):
@@ -57,19 +84,20 @@ class Pointer(Value, frozen=True):
     entry: str
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """A chain of entries that holds, and what follows from it.
 
     `versions` are those that stand, each with the entry that added it; `highest` is the highest number that one ever
     had. `trails` has for each alias what it names, last, and before that what a rollback goes back to, step by step.
+    `verdicts` has the entry with the latest verdict, by version and gate.
     """
 
     entries: tuple[Entry, ...] = ()
     digests: tuple[str, ...] = ()
-    versions: Mapping[int, Entry] = field(default_factory=dict)
+    versions: Mapping[int, Entry] = {}
     highest: int = 0
-    trails: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    trails: Mapping[str, tuple[int, ...]] = {}
+    verdicts: Mapping[tuple[int, str], Entry] = {}
 
     @property
     def last_digest(self) -> str:
@@ -153,12 +181,13 @@ def _followed(chain: Sequence[tuple[Entry, str]], folder: Path) -> History:
     says must also be possible, each at its point."""
     versions: dict[int, Entry] = {}
     trails: dict[str, tuple[int, ...]] = {}
+    verdicts: dict[tuple[int, str], Entry] = {}
     highest = 0
     for entry, _ in chain:
         trail, version = trails.get(entry.alias, ()), entry.version
         added = versions.get(version)
-        stands = added is not None and added.digest == entry.digest
-        if entry.action == "add" and version == highest + 1 and not entry.alias:
+        stands = added is not None and added.digest == entry.digest and _is_earned(entry, verdicts, chain)
+        if entry.action == "add" and version == highest + 1 and not entry.alias and _is_plain(entry):
             versions[version], highest = entry, version
         elif entry.action == "remove" and stands and not entry.alias and version not in _named(trails):
             del versions[version]
@@ -166,10 +195,29 @@ def _followed(chain: Sequence[tuple[Entry, str]], folder: Path) -> History:
             trails[entry.alias] = (*trail, version)
         elif entry.action == "rollback" and stands and version in trail[:-1]:
             trails[entry.alias] = rolled_back(trail, version)
+        elif entry.action == "gate" and stands and not entry.alias and entry.verdict is not None:
+            verdicts[version, entry.verdict.gate] = entry
         else:
             what = f"it says {entry.action} of version {version}, which cannot be at that point"
             raise _broken(what, folder / entry_name(entry.sequence))
-    return History(tuple(one for one, _ in chain), tuple(digest for _, digest in chain), versions, highest, trails)
+    entries, digests = tuple(one for one, _ in chain), tuple(digest for _, digest in chain)
+    return History(entries, digests, versions, highest, trails, verdicts)
+
+
+def _is_earned(entry: Entry, verdicts: Mapping[tuple[int, str], Entry], chain: Sequence[tuple[Entry, str]]) -> bool:
+    """Whether an alias that names a gate was moved on the latest verdict, and that one had passed."""
+    if entry.action == "gate":
+        return entry.verdict is not None and is_name(entry.verdict.gate) and not (entry.gate or entry.proof)
+    if entry.action != "alias" or not entry.gate:
+        return _is_plain(entry)
+    latest = verdicts.get((entry.version, entry.gate))
+    if latest is None or latest.verdict is None:
+        return not entry.proof and entry.verdict is None
+    return latest.verdict.passed and entry.proof == chain[latest.sequence - 1][1] and entry.verdict is None
+
+
+def _is_plain(entry: Entry) -> bool:
+    return entry.verdict is None and not entry.gate and not entry.proof
 
 
 def rolled_back(trail: tuple[int, ...], version: int) -> tuple[int, ...]:

@@ -6,13 +6,15 @@ import os
 import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from mlserve_cli import storage
 from mlserve_cli.errors import InvalidModel, InvalidRegistry, UnknownModel, UsageError, nearest, shown
-from mlserve_cli.registry.history import HISTORY_FORMAT, Action, Entry, History
+from mlserve_cli.registry.gates import proof_of
+from mlserve_cli.registry.history import HISTORY_FORMAT, Action, Entry, History, Verdict
 from mlserve_cli.registry.names import checked_name, is_name
 from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, PackageFile
 from mlserve_cli.registry.packages import Package, open_package
@@ -23,8 +25,7 @@ from mlserve_cli.registry.write import Content, complete, fill
 UNUSED_DAYS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What a change came to. `already` where it was so before; `before` is what the alias named, 0 for nothing."""
 
     name: str
@@ -35,8 +36,7 @@ class Change:
     already: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(msgspec.Struct, frozen=True):
     """A registry's folder, which need not exist yet. Holds no resource."""
 
     root: Path
@@ -109,11 +109,40 @@ class Registry:
                 self._point(shelf, history, alias, version, why=why, by=by)
         return Change(name, version, digest, alias, before=before, already=bool(standing))
 
-    def set_alias(self, name: str, alias: str, version: int, *, why: str = "", by: str = "") -> Change:
-        """`alias` names `version` from now on. Where it does already, nothing is written."""
+    def set_alias(
+        self, name: str, alias: str, version: int, *, if_passes: str = "", why: str = "", by: str = ""
+    ) -> Change:
+        """`alias` names `version` from now on. Where it does already, nothing is written.
+
+        With `if_passes` only where that gate passed the version, else GateFailed (4). It is looked up under the lock,
+        so that no verdict comes in between.
+        """
         self.history(name)
         with self._writing(name) as (shelf, history):
-            return self._point(shelf, history, checked_name(alias, what="alias"), version, why=why, by=by)
+            checked_name(alias, what="alias")
+            if not if_passes or history.aliases.get(alias) == version:
+                return self._point(shelf, history, alias, version, why=why, by=by)
+            proof = self._proof(name, alias, version, history, gate=checked_name(if_passes, what="gate"))
+            return self._point(shelf, history, alias, version, why=why, by=by, gate=if_passes, proof=proof)
+
+    def record_verdict(self, name: str, version: int, verdict: Verdict, *, why: str = "", by: str = "") -> Change:
+        """What a gate said of a version becomes a part of the history. Later verdicts of that gate take its place."""
+        checked_name(verdict.gate, what="gate")
+        self.history(name)
+        with self._writing(name) as (shelf, history):
+            added = history.versions.get(version)
+            if added is None:
+                raise self._no_version(name, version, history)
+            entry = _entry(history, "gate", version=version, digest=added.digest, why=why, by=by)
+            shelf.change(msgspec.structs.replace(entry, verdict=verdict))
+            return Change(name, version, added.digest)
+
+    def _proof(self, name: str, alias: str, version: int, history: History, *, gate: str) -> str:
+        """The digest of the entry that lets the alias be moved; GateFailed (4) where none does."""
+        if version not in history.versions:
+            raise self._no_version(name, version, history)
+        package = self.package(name, version, history=history).described
+        return proof_of(history, name=name, alias=alias, version=version, gate=gate, package=package)
 
     def rollback(self, name: str, alias: str, *, expected: int = 0, why: str = "", by: str = "") -> Change:
         """`alias` names again what it named before; once more goes one step further back. What was removed since is
@@ -159,7 +188,18 @@ class Registry:
         """Runs that used a version, the latest first, as far as they could write it down."""
         return recent_uses(self.root / name, version)
 
-    def _point(self, shelf: Shelf, history: History, alias: str, version: int, *, why: str, by: str) -> Change:
+    def _point(
+        self,
+        shelf: Shelf,
+        history: History,
+        alias: str,
+        version: int,
+        *,
+        why: str,
+        by: str,
+        gate: str = "",
+        proof: str = "",
+    ) -> Change:
         name = shelf.folder.name
         added = history.versions.get(version)
         if added is None:
@@ -167,7 +207,7 @@ class Registry:
         before = history.aliases.get(alias, 0)
         if before != version:
             entry = _entry(history, "alias", version=version, alias=alias, digest=added.digest, why=why, by=by)
-            shelf.change(entry)
+            shelf.change(msgspec.structs.replace(entry, gate=gate, proof=proof))
         return Change(name, version, added.digest, alias, before=before, already=before == version)
 
     def _refuse_where_wanted(self, name: str, version: int, history: History, *, unused_days: float) -> None:

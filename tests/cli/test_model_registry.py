@@ -18,7 +18,7 @@ OPTIONS = {  # each option of these commands, with what is different with it
     "add": "--name --registry --alias --why --by",
     "list": "--registry",
     "show": "--registry --trust-policy",
-    "alias": "--registry --why --by",
+    "alias": "--if-passes --registry --why --by",
     "rollback": "--leaving --registry --why --by",
     "history": "--registry",
     "remove": "--unused-days --registry --why --by",
@@ -180,6 +180,32 @@ def test_alias_rollback_and_history(shelf: Desk) -> None:
     assert "@champion back to version 1" in lines[5]
     assert "worse" in lines[5]
     assert lines[6].startswith("churn: the history holds, 5 entries")
+
+
+def test_an_alias_moves_on_a_recorded_verdict_and_the_history_shows_both(shelf: Desk) -> None:
+    refused = shelf.run("model", "alias", "churn@champion", "2", "--if-passes", "shadow")
+    assert (refused.code, refused.error["type"]) == (4, "GateFailed")
+    judged(shelf, passed=False)
+    assert shelf.run("model", "alias", "churn@champion", "2", "--if-passes", "shadow").code == 4
+    judged(shelf, passed=True)
+    ended = shelf.run("model", "alias", "churn@champion", "2", "--if-passes", "shadow")
+    assert ended.out.splitlines()[0] == "churn@champion names version 2, before 1"
+    lines = shelf.run("model", "history", "churn").out.splitlines()
+    assert "gate shadow refused version 2" in lines[4]
+    assert "gate shadow passed version 2" in lines[5]
+    assert "@champion to version 2, which passed shadow" in lines[6]
+    ended = shelf.run("model", "show", "churn:2")
+    assert "gate      shadow passed version 2 on 1,000 rows against churn:1" in ended.out
+    assert ended.last["verdicts"][0]["verdict"]["passed"]
+
+
+def judged(desk: Desk, *, passed: bool) -> None:
+    """As `mlserve compare --record` does it."""
+    from mlserve_cli.registry import Registry, Verdict
+
+    reasons = () if passed else ("agreement is 0.2, at least 0.9 is allowed",)
+    said = Verdict("shadow", passed, "compare", 1000, {"agreement": 0.2}, {}, reasons, against_name="churn:1")
+    Registry(desk.folder / "registry").record_verdict("churn", 2, said)
 
 
 def test_remove_refuses_what_is_in_use(shelf: Desk) -> None:

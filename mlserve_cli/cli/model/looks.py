@@ -110,6 +110,7 @@ def shown_lines(found: Shown, trust: Trusted) -> list[str]:
         lines += [f"  metrics   {_pairs(described.metrics)}"] if described.metrics else []
         lines += _lineage_lines(found)
         lines += map(_gate_line, described.gates)
+    lines += map(_verdict_line, found.verdicts)
     lines.append(f"  signed    {_signed(trust)}")
     runs = [f"  run       {use.when[:16]} by {shown(use.who)}: {shown(use.output, limit=400)}" for use in found.uses]
     more = len(runs) - USES_SHOWN
@@ -133,6 +134,7 @@ def shown_facts(found: Shown, trust: Trusted) -> Facts:
             "path": _text(package.path),
             "added": found.added,
             "package": package.described,
+            "verdicts": found.verdicts,
             "parents": [
                 {"name": one.spelled, "digest": one.digest, "operation": one.operation, "stands": one.stands}
                 for one in found.parents
@@ -178,6 +180,16 @@ def _gate_line(gate: GateResult) -> str:
     return f"  gate      {shown(gate.name)} {verdict} on {gate.rows:,} rows: {figures} (limits: {limits or 'none'})"
 
 
+def _verdict_line(entry: Entry) -> str:
+    """The latest that a gate said of it."""
+    verdict = entry.verdict
+    if verdict is None:
+        return ""
+    against = f" against {shown(verdict.against_name)}" if verdict.against_name else ""
+    why = f": {'; '.join(verdict.reasons)}" if verdict.reasons else ""
+    return f"  gate      {_said(entry)} on {verdict.rows:,} rows{against}, {_minute(entry.when)}{why}"
+
+
 def _signed(trust: Trusted) -> str:
     if not trust.signatures:
         return "by nobody" + ("" if trust.refusal is None else ", so the trust policy refuses it")
@@ -198,9 +210,17 @@ def _what(entry: Entry) -> str:
         case "remove":
             return f"removed version {entry.version}"
         case "alias":
-            return f"@{entry.alias} to version {entry.version}"
+            passed = f", which passed {entry.gate}" if entry.gate else ""
+            return f"@{entry.alias} to version {entry.version}{passed}"
         case "rollback":
             return f"@{entry.alias} back to version {entry.version}"
+        case "gate":
+            return f"gate {_said(entry)} version {entry.version}"
+
+
+def _said(entry: Entry) -> str:
+    verdict = entry.verdict
+    return f"{shown(verdict.gate)} {'passed' if verdict.passed else 'refused'}" if verdict is not None else ""
 
 
 def _aliases(one: Listed) -> str:

@@ -246,6 +246,15 @@ def show(
 def alias(
     named: Named,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version that it names from now on.")],
+    if_passes: Annotated[
+        str,
+        option(
+            "--if-passes",
+            panel=PAST,
+            metavar="GATE",
+            help="Only where the latest recorded verdict of this gate on the version is that it passed; else exit 4.",
+        ),
+    ] = "",
     registry: Registry = None,
     why: Why = "",
     by: By = None,
@@ -257,11 +266,14 @@ def alias(
 
     \b
         mlserve model alias churn@champion 4 --why "0.02 more AUC on October"
+        mlserve model alias churn@champion 4 --if-passes promotion
+
+    `mlserve compare … --gate NAME --record` records verdicts.
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
     from mlserve_cli import model as life
 
-    change = life.alias(named, _number(version), registry=registry, why=why, by=by or "")
+    change = life.alias(named, _number(version), if_passes=if_passes, registry=registry, why=why, by=by or "")
     before = f", before {change.before}" if change.before and not change.already else ""
     done = "named already" if change.already else "names"
     return _show_change(f"{change.name}@{change.alias} {done} version {change.version}{before}", change)
