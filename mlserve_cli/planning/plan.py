@@ -157,7 +157,7 @@ class Plan(Value, frozen=True):
     @property
     def work_id(self) -> str:
         """sha256 of all that decides how any row is scored and written, without the inputs: parts of two plans with
-        the same work over the same rows are the same bytes, whoever else scored them beside, and whether or not they were profiled."""
+        the same work over the same rows are the same bytes, whoever scored them beside, profiled or not."""
         apart = ("inputs", "tasks", "challengers", "profile_every")
         return sha256_of({name: value for name, value in _identity(self).items() if name not in apart})
 
@@ -206,7 +206,7 @@ def _identity(plan: Plan) -> dict[str, object]:
     """All that a plan is identified by: everything but where its model and inputs lay, and why it is what it is.
 
     A model's name and version go with its place: a file or a registry's shelf. What a package itself says is in its
-    digest. Other models and a profile stand in it only where there are some: plans without have the ids that they always had.
+    digest. Other models and a profile stand in it only where there are some: plans without keep their ids.
     """
     named = (name for name in plan.__struct_fields__ if not name.endswith("_reason"))
     identity: dict[str, object] = {
