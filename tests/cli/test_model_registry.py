@@ -195,7 +195,7 @@ def test_an_alias_moves_on_a_recorded_verdict_and_the_history_shows_both(shelf: 
     assert "gate shadow passed version 2" in lines[5]
     assert "@champion to version 2, which passed shadow" in lines[6]
     ended = shelf.run("model", "show", "churn:2")
-    assert "gate      shadow passed version 2 on 1,000 rows against churn:1" in ended.out
+    assert "gate      shadow passed on 1,000 rows against churn:1" in ended.out
     assert ended.last["verdicts"][0]["verdict"]["passed"]
 
 
