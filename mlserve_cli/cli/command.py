@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -15,6 +16,7 @@ from mlserve_cli.cli.settings import CONVERTERS, Converter, read_environment, ta
 NAME_WIDTH = 26  # of options in help; a longer one gets a line of its own
 Context: TypeAlias = Any  # Typer does not export its click's classes
 Formatter: TypeAlias = Any
+Taker = TypeVar("Taker", bound=Callable[..., int])
 
 
 def option(
@@ -39,6 +41,26 @@ def option(
     return typer.Option(
         name, *more, help=help, rich_help_panel=panel, metavar=metavar, callback=callback, is_eager=is_eager
     )
+
+
+def taking(source: Callable[..., object], *, without: Collection[str] = ()) -> Callable[[Taker], Taker]:
+    """The command takes `source`'s options too, as keyword arguments: two commands, one list of what both have.
+
+    They stand in help before the command's own, but for those in `without` and those that it has itself.
+    """
+
+    def decorated(command: Taker) -> Taker:
+        own = dict(inspect.signature(command, eval_str=True).parameters)
+        (rest,) = (name for name, one in own.items() if one.kind is inspect.Parameter.VAR_KEYWORD)
+        del own[rest]
+        source.__annotations__.pop("return", None)  # it may name what is imported for types alone
+        shared = inspect.signature(source, eval_str=True).parameters.values()
+        taken = [own.pop(one.name, one) for one in shared if one.name not in without]
+        both = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*taken, *own.values())]
+        command.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]  # what Typer asks for
+        return command
+
+    return decorated
 
 
 class Command(TyperCommand):

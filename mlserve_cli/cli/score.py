@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import typer
 
 from mlserve_cli.cli import options, parse
+from mlserve_cli.cli.command import taking
 from mlserve_cli.cli.settings import settings_of
 from mlserve_cli.cli.terminal import STREAM, TERMINAL
 from mlserve_cli.errors import OutputError, UsageError, shown
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mlserve_cli.scoring import ScoreRequest
 
 
-def score(
+def request_of(
     context: typer.Context,
     model: options.Model,
     inputs: options.Inputs,
@@ -57,29 +58,12 @@ def score(
     predictor: options.Predictor = "auto",
     deduplicate: options.Deduplicate = "auto",
     limit: options.Limit = None,
-    dry_run: options.DryRun = False,
-    config: options.Config = None,  # noqa: ARG001  its callback has read it
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    progress: options.Progress = True,
-) -> int:
-    """Score every row of the inputs and commit the result as one run, or leave what stood there.
-
-    \b
-        mlserve score -m champion.onnx -i day=2026-11-23/ -o runs/2026-11-23
-        cat rows.csv | mlserve score -m champion.onnx -i - -o - > scored.csv
-
-    Each option may also be given as an environment variable, --batch-rows as MLSERVE_BATCH_ROWS (several values on
-    lines of their own), or as a key of the --config file.
-    """
-    TERMINAL.configure(
-        json=json, quiet=quiet, verbose=verbose, progress=progress, carries_data=output == STREAM and not dry_run
-    )
+) -> ScoreRequest:
+    """What a run is asked to be: every option that decides what is scored, and how; `watch` has them for each shard."""
     from mlserve_cli import scoring
     from mlserve_cli.tables import text_of
 
-    request = scoring.ScoreRequest(
+    return scoring.ScoreRequest(
         model=model,
         inputs=tuple(inputs),
         output=_checked_output(output),
@@ -122,6 +106,36 @@ def score(
         settings=settings_of(context),
         command=tuple(map(text_of, sys.argv)),
     )
+
+
+@taking(request_of)
+def score(
+    context: typer.Context,
+    dry_run: options.DryRun = False,
+    config: options.Config = None,  # noqa: ARG001  its callback has read it
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    progress: options.Progress = True,
+    **of_run: Any,
+) -> int:
+    """Score every row of the inputs and commit the result as one run, or leave what stood there.
+
+    \b
+        mlserve score -m champion.onnx -i day=2026-11-23/ -o runs/2026-11-23
+        cat rows.csv | mlserve score -m champion.onnx -i - -o - > scored.csv
+
+    Each option may also be given as an environment variable, --batch-rows as MLSERVE_BATCH_ROWS (several values on
+    lines of their own), or as a key of the --config file.
+    """
+    TERMINAL.configure(
+        json=json,
+        quiet=quiet,
+        verbose=verbose,
+        progress=progress,
+        carries_data=of_run["output"] == STREAM and not dry_run,
+    )
+    request = request_of(context, **of_run)
     return _preview(request) if dry_run else _score(request)
 
 
