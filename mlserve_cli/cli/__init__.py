@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import atexit
+import os
 from typing import NoReturn
 
 from mlserve_cli.cli.app import app
@@ -12,5 +13,11 @@ __all__ = ["app", "main", "run"]
 
 
 def main() -> NoReturn:
-    """What `mlserve` runs."""
-    sys.exit(run_process(app))
+    """What `mlserve` runs.
+
+    Once the result is told, nothing is left to do but what was registered for the end: taking libraries apart one by
+    one costs 15 to 50 ms.
+    """
+    code = run_process(app)
+    atexit._run_exitfuncs()
+    os._exit(code)

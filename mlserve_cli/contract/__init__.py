@@ -3,6 +3,7 @@
 from mlserve_cli.contract._arrow import empty_table, int64_array, text_array
 from mlserve_cli.contract._bind import bind
 from mlserve_cli.contract._bind_outputs import check_threshold, rename_outputs, threshold_output
+from mlserve_cli.contract._compute import compute
 from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
 from mlserve_cli.contract._sealed import Sealed, decode_sealed, encode_sealed
 from mlserve_cli.contract._values import (
@@ -38,6 +39,7 @@ __all__ = [
     "Value",
     "bind",
     "check_threshold",
+    "compute",
     "decode_sealed",
     "empty_table",
     "encode_canonical",

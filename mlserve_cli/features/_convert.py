@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli.contract import Contract, Faults, Input, text_array
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.features._buffers import ARROW_TYPES, Mask, as_arrow, null_mask, one_array, rows_where, values_of
 from mlserve_cli.features._lists import fixed_width, flattened, has_wrong_length, is_list
 from mlserve_cli.features._numbers import to_bool, to_float, to_int

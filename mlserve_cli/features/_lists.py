@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.features._buffers import Mask, null_mask, values_of
 
 

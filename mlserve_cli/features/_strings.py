@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.features._buffers import null_mask, values_of
 
 

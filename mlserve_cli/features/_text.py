@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.contract import text_array
 from mlserve_cli.features._buffers import Mask, as_arrow, null_mask, values_of
 

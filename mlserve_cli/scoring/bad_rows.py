@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli.contract import Faults, text_array
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.errors import BadRow
 from mlserve_cli.session import Predictor, RowsFailed
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from mlserve_cli.contract import compute as pc
 
 Floats = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli import features, tables
 from mlserve_cli.contract import Contract, Output
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.errors import DataError, MissingColumn, UsageError, shown
 from mlserve_cli.scoring.batches import Clock, ScoredRows, score_batches
 from mlserve_cli.scoring.distance import distances

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli import storage, tables
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.errors import RunMismatch, shown
 from mlserve_cli.manifest import Manifest, manifest_path_of, read_manifest
 from mlserve_cli.planning import Plan, Task

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import compute, csv
+from pyarrow import csv
 
-from mlserve_cli.contract import Faults
+from mlserve_cli.contract import Faults, compute
 from mlserve_cli.errors import CorruptFile, shown
 from mlserve_cli.tables._foreign import translated
 from mlserve_cli.tables._names import ending_of

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.errors import DataError, shown
 
 SLICE_ROWS = 1 << 16  # rows made text at once
