@@ -19,7 +19,6 @@ from mlserve_cli.planning.sizing import (
     batch_rows_for,
     bytes_per_text,
     fit_lanes,
-    page_bytes,
     row_bytes,
 )
 from mlserve_cli.planning.split import split
@@ -43,7 +42,6 @@ __all__ = [
     "bytes_per_text",
     "difference",
     "fit_lanes",
-    "page_bytes",
     "row_bytes",
     "row_costs",
     "split",

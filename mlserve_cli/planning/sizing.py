@@ -29,10 +29,6 @@ SPARE = 1.15
 COPIES_OF_A_CHUNK = 4
 # ONNX Runtime holds the file's bytes while it builds, and its own packed form of the weights or trees after.
 COPIES_OF_A_MODEL = 3
-# Each column that is being read holds a page and its dictionary, as they stand in the file and decoded: of 28 columns
-# 33 MiB a lane, of 2,000 columns in row groups of 50,000 rows 1,000 MiB (both measured).
-PAGE_BYTES = MIB
-COPIES_OF_A_PAGE = 2.5
 TEXT_BYTES = 48  # as Arrow has it, and as the object that ONNX Runtime takes
 
 
@@ -79,26 +75,6 @@ def row_bytes(columns: Iterable[Column], outputs: Iterable[Output]) -> int:
     """Bytes of one row's Arrow columns, by their types' text, with the outputs beside them."""
     read = sum(TEXT_BYTES if "str" in column.type or column.type == "text" else 8 for column in columns)
     return read + sum(8 * (output.tensor.width or 1) for output in outputs) + 2 * TEXT_BYTES
-
-
-def page_bytes(columns: Iterable[Column], shards: Iterable[Shard]) -> int:
-    """Bytes that a Parquet reader holds for the columns that it reads side by side."""
-    rows = max((block.rows for shard in shards if shard.format == "parquet" for block in shard.blocks), default=0)
-    widths = (_WIDTHS.get(column.type, 8) for column in columns)
-    return int(COPIES_OF_A_PAGE * sum(min(rows * width, PAGE_BYTES) for width in widths))
-
-
-_WIDTHS = {
-    "bool": 1,
-    "int8": 1,
-    "uint8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "halffloat": 2,
-    "int32": 4,
-    "uint32": 4,
-    "float": 4,
-}
 
 
 def fit_lanes(need: Need, *, wanted: int, batch_rows: int, limit_bytes: int | None, in_process: bool) -> Estimate:

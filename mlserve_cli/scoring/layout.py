@@ -9,9 +9,10 @@ import msgspec
 
 from mlserve_cli import engines
 from mlserve_cli.errors import MemoryTooSmall
-from mlserve_cli.planning import COMPILER_BYTES, Estimate, Need, Plan, bytes_per_text, fit_lanes, page_bytes, row_bytes
+from mlserve_cli.planning import COMPILER_BYTES, Estimate, Need, Plan, bytes_per_text, fit_lanes, row_bytes
 from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
 from mlserve_cli.scoring.request import ScoreRequest
+from mlserve_cli.tables import reader_bytes
 
 # Rows up to which threads of one process beat workers, by what a row costs. Two workers take 0.4 s and 150 MiB until
 # they score; after that threads are as fast on a few cores, since reading and inference let go of the GIL (measured on
@@ -79,7 +80,7 @@ def need_of(plan: Plan, *, model_bytes: int) -> Need:
         row_bytes=row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs),
         most_rows=max((task.rows for task in plan.tasks), default=0),
         compiler_bytes=COMPILER_BYTES if plan.predictor == "trees" else 0,
-        page_bytes=page_bytes(columns, plan.inputs),
+        page_bytes=reader_bytes(columns, plan.inputs),
     )
 
 

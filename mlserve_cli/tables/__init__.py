@@ -6,6 +6,7 @@ from mlserve_cli.tables._merge import merge_parts, part_rows, part_schema, read_
 from mlserve_cli.tables._names import os_path, text_of
 from mlserve_cli.tables._part import PartWriter, write_part
 from mlserve_cli.tables._read import check_unchanged, read_chunks, spread_evenly
+from mlserve_cli.tables._row_groups import reader_bytes
 from mlserve_cli.tables._values import (
     Block,
     Chunk,
@@ -40,6 +41,7 @@ __all__ = [
     "part_schema",
     "read_chunks",
     "read_part",
+    "reader_bytes",
     "spread_evenly",
     "text_of",
     "write_part",

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from mlserve_cli.contract import Faults
 from mlserve_cli.errors import CorruptFile, shown
 from mlserve_cli.tables._foreign import translated
+from mlserve_cli.tables._row_groups import goes_group_by_group, read_groups
 from mlserve_cli.tables._values import Block, Chunk, Column, Facts, Shard
 
 MAGIC = b"PAR1"
@@ -53,15 +54,15 @@ def read_parquet(
     with opened(shard.os_path, name=shard.name, width=len(columns)) as file:
         leaves = _leaves(file, name=shard.name)
         groups = [block.start for block in shard.blocks[first : last + 1]]
-        batches = file.reader.iter_batches(
-            batch_rows,
-            row_groups=groups,
-            column_indices=[leaf for position in sorted(columns) for leaf in leaves[position]],
-            use_threads=False,
-        )
-        for batch in batches:
-            yield Chunk(row, pa.Table.from_batches([batch]), Faults.none())
-            row += batch.num_rows
+        read = [leaf for position in sorted(columns) for leaf in leaves[position]]
+        if goes_group_by_group([shard.columns[position] for position in columns], shard):
+            tables = read_groups(file, groups=groups, leaves=read, batch_rows=batch_rows)
+        else:
+            batches = file.reader.iter_batches(batch_rows, row_groups=groups, column_indices=read, use_threads=False)
+            tables = (pa.Table.from_batches([batch]) for batch in batches)
+        for table in tables:
+            yield Chunk(row, table, Faults.none())
+            row += table.num_rows
 
 
 @contextmanager

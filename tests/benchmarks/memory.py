@@ -28,7 +28,11 @@ from tests.benchmarks import made
 from tests.benchmarks.figures import MIB, Peak
 
 # name, columns, rows, rows of a row group
-SHAPES = (("wide", 2_000, 60_000, 20_000), ("one_row_group", 28, 5_000_000, 5_000_000))
+SHAPES = (
+    ("wide", 2_000, 60_000, 20_000),
+    ("wide_large_groups", 2_000, 150_000, 50_000),
+    ("one_row_group", 28, 5_000_000, 5_000_000),
+)
 
 
 def main() -> None:
@@ -75,7 +79,7 @@ def measure(model: Path, data: Path, rows: int, *workers: str, limit: str | None
 
 
 def shapes(workers: str, *, limit: str) -> int:
-    """The highest peak of the two shapes that ask most of a reader; a line for each."""
+    """The highest peak of the shapes that ask most of a reader; a line for each."""
     highest = 0
     with tempfile.TemporaryDirectory() as name:
         for shape, columns, rows, row_group_rows in SHAPES:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from mlserve_cli.contract import Contract, ModelFacts, TensorSpec
 from mlserve_cli.errors import MemoryTooSmall
-from mlserve_cli.planning import Need, batch_rows_for, bytes_per_text, fit_lanes, page_bytes, row_bytes
+from mlserve_cli.planning import Need, batch_rows_for, bytes_per_text, fit_lanes, row_bytes
 from mlserve_cli.planning.sizing import BATCH_BYTES, CHUNK_BYTES, MIB
-from mlserve_cli.tables import Column
+from mlserve_cli.tables import Column, reader_bytes
 from tests.planning.plans import X, Y, shard_of
 
 NEEDS = st.builds(Need, model_bytes=st.integers(0, 300 * MIB), row_bytes=st.integers(1, 100_000))
@@ -103,11 +103,23 @@ def test_a_csv_row_is_held_as_text_too() -> None:
     assert bytes_per_text([shard_of([], form="csv")]) == 0
 
 
-def test_wide_tables_hold_a_page_of_every_column_and_never_more() -> None:
+def test_a_reader_holds_a_page_of_every_column_and_never_more() -> None:
     columns = [Column(f"c{place}", "float") for place in range(100)]
     small, large = ([shard_of([rows])] for rows in (1_000, 50_000_000))
-    assert page_bytes(columns, small) == 2.5 * 100 * 1_000 * 4
-    assert page_bytes(columns, large) == 2.5 * 100 * MIB
+    assert reader_bytes(columns, small) == 2.5 * 100 * 1_000 * 4
+    assert reader_bytes(columns, large) == 2.5 * 100 * MIB
+
+
+def test_of_a_wide_table_a_reader_holds_one_row_group_unless_that_is_more() -> None:
+    columns = [Column(f"c{place}", "float") for place in range(2_000)]
+    group = 2_000 * 50_000 * 4
+    assert group < reader_bytes(columns, [shard_of([50_000] * 3)]) < 1.1 * group
+    assert reader_bytes(columns, [shard_of([5_000_000])]) == 2.5 * 2_000 * MIB
+    texts = [*columns, Column("t", "string")]  # how large texts are is not known
+    assert reader_bytes(texts, [shard_of([50_000])]) == int(2.5 * (2_000 * 50_000 * 4 + 50_000 * 8))
+
+
+def test_what_a_reader_holds_counts_for_each_lane() -> None:
     need = Need(model_bytes=0, row_bytes=400, most_rows=1_000)
     wide = Need(model_bytes=0, row_bytes=400, most_rows=1_000, page_bytes=100 * MIB)
     both = [each.bytes_for(lanes=2, chunk_rows=100, in_process=True) for each in (need, wide)]

@@ -15,6 +15,7 @@ import pytest
 
 from mlserve_cli.errors import CorruptFile, MlserveError
 from mlserve_cli.tables import read_chunks
+from mlserve_cli.tables._row_groups import goes_group_by_group
 from tests.tables.files import PLAIN, look, read, rows_of, write_table, write_text
 
 NUMBERS = pa.table({"i": pa.array(range(100), pa.int64()), "s": [f"text {n}" for n in range(100)]})
@@ -127,6 +128,7 @@ import resource, sys
 from pathlib import Path
 from tests.tables.files import PLAIN, look
 from mlserve_cli.tables import read_chunks
+from mlserve_cli.tables._row_groups import goes_group_by_group
 shard = look(Path(sys.argv[1]))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for chunk in read_chunks(shard, columns=["a", "b"], start_row=0, stop_row=shard.rows, chunk_rows=8192, dialect=PLAIN):
@@ -222,3 +224,21 @@ def test_random_bytes_between_the_magics_are_refused(tmp_path: Path) -> None:
         body = draw.bytes(int(draw.integers(0, 400)))
         with pytest.raises(MlserveError):
             look(write_text(tmp_path / "t.parquet", b"PAR1" + body + (len(body) // 2).to_bytes(4, "little") + b"PAR1"))
+
+
+def test_a_wide_table_is_read_row_group_by_row_group_and_any_rows_are_the_same(tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(size=(30_001, 1_000)).astype(np.float32)
+    table = pa.table({f"c{place}": values[:, place] for place in range(1_000)})
+    pq.write_table(table, tmp_path / "wide.parquet", row_group_size=14_000, compression="none")
+    shard = look(tmp_path / "wide.parquet")
+    assert goes_group_by_group(shard.columns, shard)
+    assert not goes_group_by_group(shard.columns[:10], shard)
+    names = [f"c{place}" for place in (999, 0, *range(1, 998))]
+    for start, stop, chunk_rows in ((0, 30_001, 4_096), (13_999, 28_001, 14_000), (29_999, 30_001, 5)):
+        chunks = list(
+            read_chunks(shard, columns=names, start_row=start, stop_row=stop, chunk_rows=chunk_rows, dialect=PLAIN)
+        )
+        assert [chunk.table.num_rows for chunk in chunks[:-1]] == [chunk_rows] * (len(chunks) - 1)
+        assert pa.concat_tables([chunk.table for chunk in chunks]).equals(
+            table.slice(start, stop - start).select(names)
+        )
