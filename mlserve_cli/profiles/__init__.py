@@ -9,10 +9,11 @@ from mlserve_cli.profiles.verdict import ColumnDrift, Drift
 
 if TYPE_CHECKING:
     from mlserve_cli.profiles.categories import KEPT_VALUES
-    from mlserve_cli.profiles.merge import merge, merge_columns
+    from mlserve_cli.profiles.merging import merge, merge_columns
     from mlserve_cli.profiles.profiler import Categories, Column, Numbers, Profiler, sampled_rows
     from mlserve_cli.profiles.read import PROFILE_NAME, profile_path, read_profile
     from mlserve_cli.profiles.sketch import RANK_ERROR, SHARE_ERROR, Distribution, distribution, quantiles
+    from mlserve_cli.profiles.thresholds import Limits, Thresholds, read_thresholds
 
 __all__ = [
     "KEPT_VALUES",
@@ -27,21 +28,26 @@ __all__ = [
     "Distribution",
     "Drift",
     "Kind",
+    "Limits",
     "Numbers",
     "Profile",
     "Profiler",
+    "Thresholds",
     "distribution",
+    "drift",
     "merge",
     "merge_columns",
     "profile_path",
     "quantiles",
     "read_profile",
+    "read_thresholds",
     "sampled_rows",
 ]
 _HOMES = {
+    "drift": "judge",
     "KEPT_VALUES": "categories",
-    "merge": "merge",
-    "merge_columns": "merge",
+    "merge": "merging",
+    "merge_columns": "merging",
     "Categories": "profiler",
     "Column": "profiler",
     "Numbers": "profiler",
@@ -55,6 +61,9 @@ _HOMES = {
     "Distribution": "sketch",
     "distribution": "sketch",
     "quantiles": "sketch",
+    "Limits": "thresholds",
+    "Thresholds": "thresholds",
+    "read_thresholds": "thresholds",
 }
 
 

@@ -12,9 +12,11 @@ class ColumnDrift(Value, frozen=True):
 
     `psi` is the population stability index, `js` the Jensen-Shannon distance (base 2, 0 to 1), `ks` the
     Kolmogorov-Smirnov statistic (None for a category); `noise` is the `psi` that two draws of these sizes from one
-    distribution exceed as seldom as the stated rate allows, and `p_value` the chance of what was seen if nothing
-    changed, already corrected for the number of columns. `out_of_range` and `unseen` are shares of the rows;
-    `unseen_values` are the most frequent of those categories.
+    distribution exceed as seldom as the stated rate allows (0 where nothing could be told apart), and `p_value` the
+    chance of what was seen if nothing changed, already corrected for the number of tests. `out_of_range` and `unseen`
+    are shares of the rows; `unseen_values` are the most frequent of those categories. `limits` are those that the
+    figures were held against, by the names that `reasons` have; a column that is a number on one side and a category
+    on the other has the reason "kind".
     """
 
     name: str
@@ -33,6 +35,7 @@ class ColumnDrift(Value, frozen=True):
     unseen: float
     unseen_values: tuple[str, ...]
     reasons: tuple[str, ...]
+    limits: dict[str, float] = {}
 
 
 class Drift(Value, frozen=True):
