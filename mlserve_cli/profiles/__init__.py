@@ -9,6 +9,7 @@ from mlserve_cli.profiles.verdict import ColumnDrift, Drift
 
 if TYPE_CHECKING:
     from mlserve_cli.profiles.categories import KEPT_VALUES
+    from mlserve_cli.profiles.judge import drift
     from mlserve_cli.profiles.merging import merge, merge_columns
     from mlserve_cli.profiles.profiler import Categories, Column, Numbers, Profiler, sampled_rows
     from mlserve_cli.profiles.read import PROFILE_NAME, profile_path, read_profile
