@@ -97,10 +97,11 @@ class SliceEvaluation(Value, frozen=True):
 
 
 class RunEvaluation(Value, frozen=True):
-    """One run against its labels, or all runs together (`run_id` "" then).
+    """One run against its labels, or all runs together (as the last of them, but for the figures).
 
-    `mean_score` is over the rows with a label, `mean_score_unlabelled` over those without: far apart, the labels are
-    not of rows like the rest. `confusion` counts, by true class and predicted class, in the order of `classes`.
+    `rows_without_score` have one that is NaN or infinite, and are not judged. `mean_score` is over the rows with a
+    label, `mean_score_unlabelled` over those without: far apart, the labels are not of rows like the rest. `confusion`
+    counts, by true class and predicted class, in the order of `classes`.
     """
 
     run_id: str
@@ -109,6 +110,7 @@ class RunEvaluation(Value, frozen=True):
     model: str
     model_digest: str
     rows_quarantined: int
+    rows_without_score: int
     join: JoinAccount
     labelled: int
     mean_score: float | None

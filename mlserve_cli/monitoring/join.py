@@ -114,7 +114,7 @@ def join(ids: pa.Table, labels: LabelKeys, *, numeric: tuple[bool, ...]) -> Join
 def row_keys(ids: pa.Table, *, numeric: tuple[bool, ...]) -> pa.Array:
     """One text for each row (large_string), equal where the ids are; null where any column of the id is."""
     texts = [
-        _canonical(column, name, as_number=number)
+        canonical(column, name, as_number=number)
         for column, name, number in zip(ids.columns, ids.column_names, numeric, strict=True)
     ]
     if len(texts) == 1:
@@ -131,7 +131,7 @@ def holds_numbers(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
-def _canonical(column: pa.ChunkedArray, name: str, *, as_number: bool) -> pa.Array:
+def canonical(column: pa.ChunkedArray, name: str, *, as_number: bool) -> pa.Array:
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()

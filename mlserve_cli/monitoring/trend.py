@@ -1,0 +1,29 @@
+"""Several runs over time: whether a metric differs from run to run by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlserve_cli.monitoring import influence
+from mlserve_cli.monitoring.evaluation import RunEvaluation
+from mlserve_cli.monitoring.outcomes import Outcomes
+
+
+def steady(outcomes: Sequence[Outcomes], runs: Sequence[RunEvaluation], metric: str) -> float | None:
+    """The chance that runs differ so much in `metric` where nothing changed (Cochran 1954); None for fewer than two."""
+    from scipy import stats
+
+    values, spreads = [], []
+    for one, run in zip(outcomes, runs, strict=True):
+        figure, moved = run.figures.get(metric), influence.of_metric(one, metric)
+        if figure is None or figure.value is None or moved is None or not (spread := influence.deviation(moved)):
+            continue
+        values.append(figure.value)
+        spreads.append(spread)
+    if len(values) < 2:
+        return None
+    weights = 1 / np.square(spreads)
+    mean = np.dot(weights, values) / weights.sum()
+    return float(stats.chi2.sf(float(np.dot(weights, np.square(np.asarray(values) - mean))), len(values) - 1))
