@@ -1,0 +1,114 @@
+"""Drift by feature and score: the table, what moved most first, and pictures of the columns that moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlserve_cli.profiles import ColumnDrift, Drift
+from mlserve_cli.reporting.blocks import Cell, Column, Meter, Row, Table, number, table
+from mlserve_cli.reporting.gather import Gathered
+from mlserve_cli.reporting.shapes import Categories, Histogram, shape_of
+from mlserve_cli.reporting.wording import chance, count, figure, listed, share, visible
+
+PICTURES = 8
+STEADY_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPart:
+    """What the page says of drift; `base` is what the run was compared with."""
+
+    base: str
+    intro: str
+    moved: Table | None
+    steady: Table | None
+    pictures: tuple[Histogram | Categories, ...]
+    columns_differ: str
+
+
+def drift_of(run: Gathered) -> DriftPart | None:
+    """None where the run was not compared."""
+    drift = run.manifest.drift
+    if drift is None:
+        return None
+    moved = [column for column in drift.columns if column.reasons]
+    steady = [column for column in drift.columns if not column.reasons]
+    longest = max((column.psi for column in drift.columns), default=0.0) or 1.0
+    return DriftPart(
+        base=visible(drift.base),
+        intro=_intro(drift),
+        moved=_table("Columns that drifted, what moved most first", moved, longest) if moved else None,
+        steady=_table("Columns that did not drift", steady, longest) if steady else None,
+        pictures=tuple(_pictures(run, moved)),
+        columns_differ=_columns_differ(drift),
+    )
+
+
+def _intro(drift: Drift) -> str:
+    return (
+        f"{count(drift.now_rows)} rows of this run beside {count(drift.base_rows)} rows of the baseline. A column is "
+        f"reported where it is over its threshold and moved by more than chance does: where nothing changed, the "
+        f"chance that any column at all is reported is {share(drift.false_alarm_rate)}."
+    )
+
+
+def _columns_differ(drift: Drift) -> str:
+    """Columns that only one side has."""
+    told = []
+    if drift.missing:
+        told.append(f"The baseline has {listed([visible(name) for name in drift.missing])}, which this run lacks.")
+    if drift.added:
+        told.append(f"This run has {listed([visible(name) for name in drift.added])}, which the baseline lacks.")
+    return " ".join(told)
+
+
+def _table(caption: str, found: list[ColumnDrift], longest: float) -> Table:
+    columns = [
+        Column("column"),
+        number("PSI"),
+        number("KS"),
+        number("JS"),
+        number("mean"),
+        number("missing"),
+        number("out of range or new"),
+        number("p"),
+    ]
+    return table(caption, columns, [_row(column, longest) for column in found], most=STEADY_SHOWN)
+
+
+def _row(column: ColumnDrift, longest: float) -> Row:
+    meter = Meter(round(100 * column.psi / longest, 2), min(round(100 * column.noise / longest, 2), 100.0))
+    why = ", ".join(visible(reason) for reason in column.reasons)
+    role = "score" if column.role == "score" else column.kind
+    outside = column.out_of_range if column.kind == "number" else column.unseen
+    unseen = (
+        f"e.g. {listed([visible(value) for value in column.unseen_values], most=3)}" if column.unseen_values else ""
+    )
+    return [
+        Cell(visible(column.name), note=why or role, mark="bad" if column.reasons else None),
+        Cell(figure(column.psi, digits=3), meter=meter),
+        figure(column.ks, digits=3),
+        figure(column.js, digits=3),
+        Cell(figure(column.now_mean), note=_before(column.base_mean)),
+        Cell(share(column.now_null_share), note=f"was {share(column.base_null_share)}"),
+        Cell(share(outside), note=unseen),
+        chance(column.p_value),
+    ]
+
+
+def _before(mean: float | None) -> str:
+    return "" if mean is None else f"was {figure(mean)}"
+
+
+def _pictures(run: Gathered, moved: list[ColumnDrift]) -> list[Histogram | Categories]:
+    """Only where both sides can be drawn: a picture of now alone says nothing of drift."""
+    if run.profile is None or run.baseline is None:
+        return []
+    found = []
+    for column in moved:
+        now_side, base_side = (
+            (one.features if column.role == "feature" else one.scores) for one in (run.profile, run.baseline)
+        )
+        if column.name in now_side and column.name in base_side:
+            found.append(shape_of(column.name, now_side[column.name], base_side[column.name]))
+    return [picture for picture in found if picture is not None][:PICTURES]
