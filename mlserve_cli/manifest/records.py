@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlserve_cli.contract import Sealed, Value, decode_sealed
 from mlserve_cli.errors import shown
+from mlserve_cli.profiles import Profile
 from mlserve_cli.storage import FileRecord, translated
 
 RECORD_FORMAT = 1
@@ -19,6 +20,7 @@ class Stages(Value, frozen=True):
     features_s: float = 0.0
     inference_s: float = 0.0
     write_s: float = 0.0
+    profile_s: float = 0.0
 
     def __add__(self, other: Stages) -> Stages:
         pairs = ((getattr(self, name), getattr(other, name)) for name in self.__struct_fields__)
@@ -47,7 +49,8 @@ class Latencies(Value, frozen=True):
 class TaskRecord(Sealed, frozen=True):
     """That a task is complete, and all that the manifest will say of it. Its existence is the completion (law 5).
 
-    `scored_rows` went through the model: all good ones, or one of those that have the same features.
+    `scored_rows` went through the model: all good ones, or one of those that have the same features. `profile` is that
+    of the rows in the part, where the plan asks for one: in the record itself, so that a task that is complete has it.
     """
 
     known_format = RECORD_FORMAT
@@ -68,6 +71,7 @@ class TaskRecord(Sealed, frozen=True):
     peak_memory_bytes: int
     reused: bool = False
     scored_rows: int = 0
+    profile: Profile | None = None
     digest: str = ""
 
 

@@ -11,6 +11,7 @@ from mlserve_cli.planning.plan import (
     Task,
     difference,
 )
+from mlserve_cli.planning.profile_rows import profile_every_for
 from mlserve_cli.planning.repeats import LEAST_GAIN, LEAST_INFERENCE_S, RowCosts, row_costs, window_rows_for
 from mlserve_cli.planning.sizing import (
     COMPILER_BYTES,
@@ -42,6 +43,7 @@ __all__ = [
     "bytes_per_text",
     "difference",
     "fit_lanes",
+    "profile_every_for",
     "row_bytes",
     "row_costs",
     "split",

@@ -77,7 +77,9 @@ class NumberProfiler:
         with np.errstate(over="ignore", invalid="ignore"):
             apart: Floats = block.astype(np.float64)
             apart -= shift
-            total, squares = float(apart.sum()), float(np.vdot(apart, apart))
+            total = float(apart.sum())
+            np.multiply(apart, apart, out=apart)  # not a dot product: BLAS starts threads of its own for one
+            squares = float(apart.sum())
         count = len(block)
         self._count, self._mean, self._squares = combined(
             (self._count, self._mean, self._squares),

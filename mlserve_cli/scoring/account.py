@@ -34,10 +34,12 @@ from mlserve_cli.manifest import (
     WorkerAccount,
 )
 from mlserve_cli.planning import Plan
+from mlserve_cli.profiles import Profile
 from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import cpu_model
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
+from mlserve_cli.scoring.run_profile import profile_account
 from mlserve_cli.session import runtime_version
 from mlserve_cli.tables import text_of
 
@@ -63,7 +65,9 @@ class Facts(msgspec.Struct, frozen=True):
     expected_seconds: float | None
 
 
-def account(facts: Facts, *, files: Sequence[OutputFile] | None) -> Manifest:
+def account(
+    facts: Facts, *, files: Sequence[OutputFile] | None, profiled: tuple[Profile, OutputFile] | None = None
+) -> Manifest:
     """The manifest of a run whose every task has its record; `files` where the parts were joined into other files.
 
     Raises MlserveError (1) where the sums do not hold: that is a bug, and nothing may be committed then.
@@ -76,12 +80,13 @@ def account(facts: Facts, *, files: Sequence[OutputFile] | None) -> Manifest:
         run=_run(facts, rows),
         model=_model(facts.model, facts.plan),
         inputs=_inputs(facts.plan, records),
-        outputs=tuple(_parts(records) if files is None else files),
+        outputs=(*(_parts(records) if files is None else files), *([profiled[1]] if profiled is not None else [])),
         rows=rows,
         deduplication=_deduplication(facts.plan, records),
         throughput=_throughput(facts, records),
         environment=environment(threads=facts.layout.threads_per_worker),
         plan=facts.plan,
+        profile=profile_account(*profiled) if profiled is not None else None,
     )
 
 

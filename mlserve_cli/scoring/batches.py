@@ -56,7 +56,8 @@ class Clock(msgspec.Struct):
     def result(self) -> tuple[Stages, Latencies]:
         """Both, as the record keeps them."""
         stages = {
-            f"{stage}_s": round(self.seconds.get(stage, 0.0), 6) for stage in ("read", "features", "inference", "write")
+            f"{stage}_s": round(self.seconds.get(stage, 0.0), 6)
+            for stage in ("read", "features", "inference", "write", "profile")
         }
         return Stages(**stages), Latencies({str(bucket): count for bucket, count in sorted(self.latencies.items())})
 

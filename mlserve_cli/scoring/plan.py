@@ -23,6 +23,7 @@ from mlserve_cli.scoring.predictors import choose_predictor
 from mlserve_cli.scoring.repeats import choose_window
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
+from mlserve_cli.scoring.run_profile import profile_every
 from mlserve_cli.session import Predictor, check_supported, open_predictor, settle, threads_for
 from mlserve_cli.tables import Found, Shard
 
@@ -82,7 +83,8 @@ def make_plan(
     )
     window = choose_window(plan, request, facts=model.facts, predictor=chosen.predictor)
     plan = msgspec.structs.replace(plan, deduplicate_rows=window.rows, deduplicate_reason=window.reason)
-    return plan, chosen.predictor
+    every = profile_every(request, is_package=model.package.described is not None, rows=plan.rows)
+    return msgspec.structs.replace(plan, profile_every=every), chosen.predictor
 
 
 def _look_into_all(found: Found, request: ScoreRequest) -> tuple[Shard, ...]:

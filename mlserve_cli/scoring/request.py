@@ -23,7 +23,8 @@ class ScoreRequest:
     """A run as `mlserve score` takes it; None stands for `auto` or for the package's own choice.
 
     `max_errors` is a number of rows ("10") or a share of them ("0.5%"). `memory_limit` is in bytes, `task_timeout` in
-    seconds. `settings` and `command` only go to the manifest.
+    seconds. `profile` is auto, on, off, or whole: on, with quantiles over every row. `settings` and `command` only go
+    to the manifest.
     """
 
     model: str
@@ -56,6 +57,7 @@ class ScoreRequest:
     task_timeout: float | None = None
     predictor: Literal["auto", "onnxruntime", "trees"] = "auto"
     deduplicate: Literal["auto", "on", "off"] = "auto"
+    profile: Literal["auto", "on", "off", "whole"] = "auto"
     reuse: str | None = None
     limit: int | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)

@@ -24,8 +24,9 @@ from mlserve_cli.errors import (
     WorkersDied,
     shown,
 )
-from mlserve_cli.manifest import Manifest, TaskRecord, read_manifest, read_record
+from mlserve_cli.manifest import Manifest, OutputFile, TaskRecord, read_manifest, read_record
 from mlserve_cli.planning import Plan, Task, difference
+from mlserve_cli.profiles import Profile
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import Facts, account
 from mlserve_cli.scoring.estimate import expected_seconds
@@ -34,6 +35,7 @@ from mlserve_cli.scoring.machine import MemoryWatch, watched_memory
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.scoring.reuse import reusable_records
+from mlserve_cli.scoring.run_profile import with_profiles, write_profile
 from mlserve_cli.scoring.task import Job, TaskFailure, describe, jobs_of, load_plan, run_job, take_work
 from mlserve_cli.scoring.verify_run import check_files
 from mlserve_cli.session import Predictor
@@ -77,14 +79,22 @@ class OpenRun(msgspec.Struct):
     def commit(self) -> Manifest:
         """Account for every row, write the manifest, let the whole run appear in one step."""
         files = single_file.merge(self.plan, self.staging, self.place.out) if self.place.is_file else None
-        manifest = account(self._facts(), files=files)
+        profiled = self._profile()
+        manifest = account(self._facts(), files=files, profiled=profiled)
         storage.replace(self.staging.manifest, encode_sealed(manifest))
         overwrite = self.request.if_exists == "overwrite"
-        if files is not None:
-            single_file.commit(files, self.staging, self.place.out, self.place.manifest, overwrite=overwrite)
+        if self.place.is_file:
+            single_file.commit(manifest.outputs, self.staging, self.place.out, self.place.manifest, overwrite=overwrite)
         else:
             storage.commit_folder(self.staging, self.place.out, overwrite=overwrite)
         return read_manifest(self.place.manifest)
+
+    def _profile(self) -> tuple[Profile, OutputFile] | None:
+        """The run's profile, in a file that waits for the commit; None for a run without one."""
+        if not self.plan.profile_every:
+            return None
+        records = [self.records[task.id] for task in self.plan.tasks]
+        return write_profile(self.plan, records, self.staging, out=self.place.out, is_file=self.place.is_file)
 
     def _facts(self) -> Facts:
         now_s = time.time()
@@ -269,7 +279,8 @@ def _reuse_parts(run: OpenRun, *, observer: Observer) -> None:
         return
     if run.place.is_file:
         raise UsageError("--reuse takes parts over, and an output that is one file has none", "", "write to a folder")
-    for record in reusable_records(run.plan, run.plan_id, earlier=earlier, into=run.staging, done=run.records.keys()):
+    taken = reusable_records(run.plan, run.plan_id, earlier=earlier, into=run.staging, done=run.records.keys())
+    for record in with_profiles(taken, run.plan, data=run.staging.data):
         run.records[record.task] = record
         run.reused_tasks += 1
         observer.finished(record, resumed=True)

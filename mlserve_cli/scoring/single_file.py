@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlserve_cli import storage, tables
@@ -9,7 +10,7 @@ from mlserve_cli.manifest import OutputFile
 from mlserve_cli.planning import Plan
 from mlserve_cli.scoring.rows import metadata_of, output_schema
 
-QUARANTINE_SUFFIX = ".quarantine.parquet"
+QUARANTINE_SUFFIX, PROFILE_SUFFIX = ".quarantine.parquet", ".profile.json"
 
 
 def merge(plan: Plan, staging: storage.Staging, out: Path) -> list[OutputFile]:
@@ -22,13 +23,16 @@ def merge(plan: Plan, staging: storage.Staging, out: Path) -> list[OutputFile]:
     return files
 
 
-def commit(files: list[OutputFile], staging: storage.Staging, out: Path, manifest: Path, *, overwrite: bool) -> None:
+def commit(
+    files: Sequence[OutputFile], staging: storage.Staging, out: Path, manifest: Path, *, overwrite: bool
+) -> None:
     """Let the files appear, the manifest last; then the staging goes."""
     staged = [(staging.payload / file.path, out.with_name(file.path)) for file in files]
-    stale = out.with_name(f"{out.name}{QUARANTINE_SUFFIX}")
+    stale = [out.with_name(f"{out.name}{suffix}") for suffix in (QUARANTINE_SUFFIX, PROFILE_SUFFIX)]
     storage.commit_files([*staged, (staging.manifest, manifest)], overwrite=overwrite)
-    if overwrite and stale not in [target for _, target in staged]:
-        stale.unlink(missing_ok=True)
+    if overwrite:
+        for path in {*stale}.difference(target for _, target in staged):
+            path.unlink(missing_ok=True)
     staging.discard()
 
 

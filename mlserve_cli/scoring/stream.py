@@ -29,6 +29,8 @@ def score_to_stream(request: ScoreRequest, stream: BinaryIO, *, observer: Observ
         raise UsageError("standard output can be neither resumed nor overwritten", "", "name an --output")
     if request.output_format == "parquet":
         raise UsageError("standard output takes CSV", "--output-format parquet", "name an --output ending in .parquet")
+    if request.profile in ("on", "whole"):
+        raise UsageError("a profile is a file beside the output, and standard output has none", "", "name an --output")
     with _scratch_folder() as folder:
         result = score_as(replace(request, output=os.path.join(folder, "scores.csv")), observer=observer, told=STREAM)
         _hand_over(str(result.output), stream)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -19,6 +19,7 @@ from mlserve_cli.contract import Faults, empty_table, encode_sealed
 from mlserve_cli.errors import IOFailed, MlserveError, shown
 from mlserve_cli.manifest import RECORD_FORMAT, TaskRecord
 from mlserve_cli.planning import Plan, Task
+from mlserve_cli.profiles import Profile
 from mlserve_cli.scoring.bad_rows import QUARANTINE_SCHEMA, first_bad_row, quarantine_table, reasons_of
 from mlserve_cli.scoring.batches import Clock
 from mlserve_cli.scoring.distinct import score_rows
@@ -29,6 +30,9 @@ from mlserve_cli.scoring.predictors import open_planned
 from mlserve_cli.scoring.rows import carried_columns, columns_of, convert_chunk, metadata_of, output_rows, output_schema
 from mlserve_cli.session import Predictor
 from mlserve_cli.tables import Chunk
+
+if TYPE_CHECKING:
+    from mlserve_cli.scoring.profiling import RowsProfiler
 
 T = TypeVar("T")
 
@@ -63,6 +67,13 @@ class _Tally(msgspec.Struct):
     coerced: dict[str, int] = {}
     set_aside: list[pa.Table] = []
     clock: Clock = msgspec.field(default_factory=Clock)
+    profiler: RowsProfiler | None = None
+
+    @property
+    def profile(self) -> Profile | None:
+        """Of the rows so far, where one is made."""
+        with self.clock.timing("profile"):
+            return self.profiler.result() if self.profiler is not None else None
 
 
 def jobs_of(tasks: Iterable[Task], *, staging: storage.Staging, layout: Layout) -> list[Job]:
@@ -121,11 +132,12 @@ def _opened(staging: str) -> _Work:
 def _score_task(job: Job, work: _Work) -> TaskRecord:
     staging, plan = storage.Staging(Path(job.staging)), work.plan
     task, started_at_s, started = plan.tasks[job.task], time.time(), time.perf_counter()
-    tally = _Tally()
+    tally = _Tally(profiler=_profiler(plan))
     rows_out, part = _publish_once(
         staging.data / f"{task.stem}{plan.part_suffix}", lambda file: _write_part(file, job, work, task, tally)
     )
     set_aside = pa.concat_tables(tally.set_aside) if tally.set_aside else empty_table(QUARANTINE_SCHEMA)
+    profile = tally.profile
     stages, latencies = tally.clock.result
     record = TaskRecord(
         format=RECORD_FORMAT,
@@ -145,9 +157,18 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
         seconds=time.perf_counter() - started,
         peak_memory_bytes=process_peak_bytes(),
         scored_rows=tally.scored_rows,
+        profile=profile,
     )
     storage.publish(staging.record(task.id), lambda file: file.write(encode_sealed(record)))
     return record
+
+
+def _profiler(plan: Plan) -> RowsProfiler | None:
+    if not plan.profile_every:
+        return None
+    from mlserve_cli.scoring.profiling import RowsProfiler  # with the sketches, which few runs load
+
+    return RowsProfiler(plan)
 
 
 def _publish_once(path: Path, write: Callable[[BinaryIO], T]) -> tuple[T, storage.FileRecord]:
@@ -205,7 +226,11 @@ def _scored(job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolEx
             if plan.on_error == "fail":
                 raise first_bad_row(scored.faults, file=shard.name, start_row=chunk.start_row)
             tally.set_aside.append(_set_aside(scored.faults, chunk, plan, file=shard.name))
-        yield output_rows(scored, chunk=chunk, shard=shard, plan=plan)
+        rows = output_rows(scored, chunk=chunk, shard=shard, plan=plan)
+        if tally.profiler is not None:
+            with tally.clock.timing("profile"):
+                tally.profiler.add(chunk, converted, rows, kept=scored.kept, shard=shard)
+        yield rows
 
 
 def _timed_chunks(job: Job, plan: Plan, task: Task, clock: Clock) -> Iterator[Chunk]:

@@ -12,7 +12,7 @@ from mlserve_cli.errors import Forbidden, OutputError, OutputExists, shown
 from mlserve_cli.storage._oserrors import translated
 
 _PART = re.compile(r"part-\d{5,}-\d{5,}\.(parquet|csv)")
-_FOLDERS = ("data", "quarantine")
+_FILES, _FOLDERS = ("manifest.json", "profile.json"), ("data", "quarantine")
 
 
 class Standing(Enum):
@@ -73,9 +73,9 @@ def is_run_folder(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     names = set(os.listdir(folder))
-    if not {"manifest.json", "data"} <= names <= {"manifest.json", *_FOLDERS}:
+    if not {"manifest.json", "data"} <= names <= {*_FILES, *_FOLDERS}:
         return False
-    if not stat.S_ISREG(os.lstat(folder / "manifest.json").st_mode):
+    if not all(stat.S_ISREG(os.lstat(folder / name).st_mode) for name in _FILES if name in names):
         return False
     return all(_holds_parts_only(folder / name) for name in _FOLDERS if name in names)
 
