@@ -40,7 +40,7 @@ def make_plan(
     Raises what a shard's footer, header line or columns deserve (65, 66), and InvalidModel (78) where the model's
     inputs have no names.
     """
-    found = inputs or tables.find_files(request.inputs, output=request.output)
+    found = inputs or tables.find_files(request.inputs, output=request.output, globs=request.globs)
     if found.skipped:
         observer.warn(f"{len(found.skipped)} files of other kinds were skipped, the first: {shown(found.skipped[0])}")
     shards = _look_into_all(found, request)

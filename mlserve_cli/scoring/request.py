@@ -30,6 +30,7 @@ class ScoreRequest:
     model: str
     inputs: tuple[str, ...]
     output: str
+    globs: bool = True
     registry: str | None = None
     trust_policy: str | None = None
     features: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from mlserve_cli.storage._folder import FolderDraft, discard_folder, draft_folde
 from mlserve_cli.storage._lock import hold, wait_to_hold
 from mlserve_cli.storage._oserrors import translated
 from mlserve_cli.storage._output import Standing, check_creatable, locate, manifest_of, standing_at
-from mlserve_cli.storage._publish import FileRecord, Published, publish, record_of, replace
+from mlserve_cli.storage._publish import FileRecord, Published, move, publish, record_of, replace
 from mlserve_cli.storage._signals import deferred_signals
 from mlserve_cli.storage._staging import Staging, recover, scratch, staging_of, stagings
 
@@ -24,6 +24,7 @@ __all__ = [
     "hold",
     "locate",
     "manifest_of",
+    "move",
     "publish",
     "publish_folder",
     "record_of",

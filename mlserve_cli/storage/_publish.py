@@ -75,6 +75,15 @@ def replace(path: Path, content: bytes) -> FileRecord:
     return record
 
 
+def move(source: Path, target: Path) -> bool:
+    """`source` comes to stand at `target`, durable in both folders; False where something stands there already."""
+    with translated(target, "move it there"):
+        is_moved = rename_to_free_name(source, target)
+        for folder in {target.parent, source.parent} if is_moved else ():
+            sync_folder(folder)
+    return is_moved
+
+
 def record_of(path: Path) -> FileRecord:
     """The record of a file as it stands on the disk now, read in bounded memory."""
     with translated(path, "read"), open(path, "rb", buffering=0) as file:

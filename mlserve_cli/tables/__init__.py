@@ -1,9 +1,9 @@
 """Tables in files: finding shards and looking into them, reading any rows as chunks, writing and merging parts."""
 
-from mlserve_cli.tables._find import find_files
+from mlserve_cli.tables._find import HIDDEN, KNOWN_ENDINGS, find_files
 from mlserve_cli.tables._look import look_into
 from mlserve_cli.tables._merge import merge_parts, part_rows, part_schema, read_part
-from mlserve_cli.tables._names import os_path, text_of
+from mlserve_cli.tables._names import COMPRESSED_ENDINGS, ending_of, os_path, text_of
 from mlserve_cli.tables._part import PartWriter, write_part
 from mlserve_cli.tables._read import check_unchanged, read_chunks, spread_evenly
 from mlserve_cli.tables._row_groups import reader_bytes
@@ -21,6 +21,9 @@ from mlserve_cli.tables._values import (
 )
 
 __all__ = [
+    "COMPRESSED_ENDINGS",
+    "HIDDEN",
+    "KNOWN_ENDINGS",
     "Block",
     "Chunk",
     "Column",
@@ -33,6 +36,7 @@ __all__ = [
     "Shard",
     "check_unchanged",
     "delimiter_named",
+    "ending_of",
     "find_files",
     "look_into",
     "merge_parts",

@@ -21,13 +21,14 @@ KNOWN_ENDINGS = (*PARQUET_ENDINGS, *TEXT_ENDINGS)
 HIDDEN = ("_", ".")
 
 
-def find_files(inputs: Sequence[str], *, output: str | None) -> Found:
-    """Every file that `inputs` (files, folders, globs) name, each once, in the byte order of their names.
+def find_files(inputs: Sequence[str], *, output: str | None, globs: bool = True) -> Found:
+    """Every file that `inputs` (files, folders, and globs unless told otherwise) name, each once, in the byte order of
+    their names.
 
     Names are relative to the deepest folder that holds all inputs: a folder given alone is that folder. `output` is
     where the run will stand, refused inside an input, around one, or equal to one.
     """
-    places = [_Place.of(text) for text in inputs]
+    places = [_Place.of(text, globs=globs) for text in inputs]
     base = os.path.commonpath([place.base for place in places]) if places else ""
     found: dict[str, FoundFile] = {}
     skipped: list[str] = []
@@ -52,7 +53,7 @@ class _Place(msgspec.Struct, frozen=True):
     is_glob: bool
 
     @classmethod
-    def of(cls, text: str) -> _Place:
+    def of(cls, text: str, *, globs: bool) -> _Place:
         with translated(text or "''"):
             path = os.path.abspath(text)
             if not text:
@@ -60,7 +61,7 @@ class _Place(msgspec.Struct, frozen=True):
             if os.path.lexists(path):
                 is_folder = os.path.isdir(path)
                 return cls(text, (path,), path if is_folder else os.path.dirname(path), False)
-        if not glob.has_magic(text):
+        if not (globs and glob.has_magic(text)):
             raise InputMissing("the input does not exist", shown(text, limit=400), "check the path")
         matches = tuple(sorted(match for match in glob.glob(path, recursive=True) if not _is_hidden(match, path)))
         if not matches:
