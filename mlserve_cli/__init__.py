@@ -9,6 +9,7 @@ from mlserve_cli._version import __version__
 if TYPE_CHECKING:
     from mlserve_cli.benchmark import BenchResult, bench
     from mlserve_cli.manifest import Manifest
+    from mlserve_cli.reporting import Reported, report
     from mlserve_cli.scoring import (
         Preview,
         Replayed,
@@ -23,32 +24,52 @@ if TYPE_CHECKING:
     )
     from mlserve_cli.scoring.tuning import Tuned, tune
     from mlserve_cli.tables import Dialect
+    from mlserve_cli.telling import Audited, Tell, audit, told
+    from mlserve_cli.watching import Tally, WatchRequest, watch
 
 __all__ = [
+    "Audited",
     "BenchResult",
     "Dialect",
     "Manifest",
     "Preview",
     "Replayed",
+    "Reported",
     "RunResult",
     "ScoreRequest",
+    "Tally",
+    "Tell",
     "Tuned",
     "Verified",
+    "WatchRequest",
     "__version__",
+    "audit",
     "bench",
     "inspect",
     "preview",
     "replay",
+    "report",
     "score",
+    "told",
     "tune",
     "verify",
+    "watch",
 ]
 _HOMES = {
+    "Audited": "telling",
+    "Tell": "telling",
+    "audit": "telling",
+    "told": "telling",
     "BenchResult": "benchmark",
     "bench": "benchmark",
     "Dialect": "tables",
     "Manifest": "manifest",
+    "Reported": "reporting",
+    "report": "reporting",
+    "Tally": "watching",
     "Tuned": "scoring.tuning",
+    "WatchRequest": "watching",
+    "watch": "watching",
     "tune": "scoring.tuning",
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mlserve_cli.errors import UsageError, shown
@@ -83,6 +85,18 @@ def duration(text: str) -> float:
     if seconds_of < 1:
         raise ValueError(f"{text!r} is no time of at least a second; write it as in 30s or 5m")
     return seconds_of
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of a date or a time, UTC where it names no zone, or of so long ago: 30d, 12h."""
+    ago = re.fullmatch(r"([0-9]{1,5})(d|h|m)", text)
+    if ago:
+        return time.time() - int(ago[1]) * {"d": 86_400, "h": 3_600, "m": 60}[ago[2]]
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time; write it as in 2026-11-24, 2026-11-24T03:15 or 30d") from None
 
 
 def counts(texts: Sequence[str], option: str) -> tuple[int, ...]:

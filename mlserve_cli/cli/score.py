@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import typer
 
-from mlserve_cli.cli import options, parse
+from mlserve_cli.cli import options, parse, telling_options
 from mlserve_cli.cli.command import taking
 from mlserve_cli.cli.settings import settings_of
 from mlserve_cli.cli.terminal import STREAM, TERMINAL
@@ -16,6 +16,9 @@ from mlserve_cli.errors import OutputError, UsageError, shown
 
 if TYPE_CHECKING:
     from mlserve_cli.scoring import ScoreRequest
+    from mlserve_cli.telling import Tell
+
+TAKE_UP = "what is finished stands: take it up with --resume"
 
 
 def request_of(
@@ -112,6 +115,10 @@ def request_of(
 def score(
     context: typer.Context,
     dry_run: options.DryRun = False,
+    prometheus_file: telling_options.PrometheusFile = None,
+    openlineage_file: telling_options.OpenlineageFile = None,
+    log_file: telling_options.LogFile = None,
+    audit_log: telling_options.AuditLog = None,
     config: options.Config = None,  # noqa: ARG001  its callback has read it
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -136,20 +143,22 @@ def score(
         carries_data=of_run["output"] == STREAM and not dry_run,
     )
     request = request_of(context, **of_run)
-    return _preview(request) if dry_run else _score(request)
+    if dry_run:
+        return _preview(request)
+    from mlserve_cli.telling import Tell
+
+    return _score(request, Tell(prometheus_file, openlineage_file, log_file, audit_log))
 
 
-def _score(request: ScoreRequest) -> int:
-    from mlserve_cli import scoring
+def _score(request: ScoreRequest, tell: Tell) -> int:
     from mlserve_cli.cli.progress import watching
     from mlserve_cli.cli.summary import run_facts, run_lines
+    from mlserve_cli.telling import told
 
+    stream = _open_output() if request.output == STREAM else None
     with watching() as observer:
-        if request.output == STREAM:
-            result = scoring.score_to_stream(request, _open_output(), observer=observer)
-        else:
-            TERMINAL.resumable = True
-            result = scoring.score(request, observer=observer)
+        TERMINAL.goes_on = TAKE_UP if stream is None else ""
+        result = told(request, tell=tell, observer=observer, stream=stream)
     facts = run_facts(result)
     if request.output == STREAM:  # where it was kept until it was whole does not exist any more
         facts = {**facts, "output": STREAM, "manifest": None}

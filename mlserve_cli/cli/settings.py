@@ -154,7 +154,8 @@ def _converted(value: Any, parameter: Parameter) -> object:
     if _is_option(parameter) and parameter.is_flag:
         return _flag(value)
     one = _converter_of(parameter) or str
-    return [one(text) for text in value] if parameter.multiple else one(value)
+    several = parameter.multiple or parameter.nargs == -1  # an argument that takes all that is left
+    return [one(text) for text in value] if several else one(value)
 
 
 def _converter_of(parameter: Parameter) -> Converter | None:

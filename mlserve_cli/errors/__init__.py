@@ -11,7 +11,8 @@ MlserveError                   1   a bug in mlserve, or nothing more precise
 │   ├── BadRow                     one row cannot be scored, under --on-error fail
 │   ├── TooManyBadRows             quarantine is over --max-errors
 │   ├── UnsafeInput                a link loop, a device, a name clash among inputs
-│   └── RunMismatch                a finished run does not verify
+│   ├── RunMismatch                a finished run does not verify
+│   └── LogBroken                  an audit log was rewritten, or lines of it are missing
 ├── InputMissing              66   an input does not exist or matches nothing
 │   └── UnknownModel               the registry has no such name, version or alias
 ├── Unavailable               69   an engine or store cannot be reached
@@ -56,6 +57,7 @@ __all__ = [
     "InvalidConfig",
     "InvalidModel",
     "InvalidRegistry",
+    "LogBroken",
     "MemoryTooSmall",
     "MissingColumn",
     "MlserveError",
@@ -198,6 +200,12 @@ class RunMismatch(DataError):
     """A finished run is not what its manifest says."""
 
     usual_hint = "trust nothing of this run: score it anew, into another --output"
+
+
+class LogBroken(DataError):
+    """An audit log was rewritten, or lines of it are missing: it does not prove what it says."""
+
+    usual_hint = "keep the log as it is, and find out who could write to it"
 
 
 class InputMissing(MlserveError):

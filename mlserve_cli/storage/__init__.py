@@ -1,5 +1,6 @@
 """The only layer that makes files appear: staging, publishing without clobbering, locks, the commit."""
 
+from mlserve_cli.storage._append import HeldLog, held_log, read_log
 from mlserve_cli.storage._commit import commit_files, commit_folder
 from mlserve_cli.storage._folder import FolderDraft, discard_folder, draft_folder, publish_folder, sweep_drafts
 from mlserve_cli.storage._lock import hold, wait_to_hold
@@ -12,6 +13,7 @@ from mlserve_cli.storage._staging import Staging, recover, scratch, staging_of, 
 __all__ = [
     "FileRecord",
     "FolderDraft",
+    "HeldLog",
     "Published",
     "Staging",
     "Standing",
@@ -21,12 +23,14 @@ __all__ = [
     "deferred_signals",
     "discard_folder",
     "draft_folder",
+    "held_log",
     "hold",
     "locate",
     "manifest_of",
     "move",
     "publish",
     "publish_folder",
+    "read_log",
     "record_of",
     "recover",
     "replace",

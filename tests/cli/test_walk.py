@@ -47,7 +47,8 @@ CONTRACT = (
     "--max-field-bytes --input-format "
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
     "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --deduplicate --reuse "
-    "--limit --dry-run --config --json --quiet --verbose --progress"
+    "--limit --dry-run --prometheus-file --openlineage-file --log-file --audit-log --config --json --quiet --verbose "
+    "--progress"
 )
 
 
@@ -142,6 +143,10 @@ ALL_AT_ONCE: dict[str, tuple[str, object]] = {  # as a variable has it, as TOML 
     "--predictor": ("onnxruntime", "onnxruntime"),
     "--deduplicate": ("on", "on"),
     "--limit": ("1", 1),
+    "--prometheus-file": ("run.prom", "run.prom"),
+    "--openlineage-file": ("events.ndjson", "events.ndjson"),
+    "--log-file": ("runs.log", "runs.log"),
+    "--audit-log": ("audit.log", "audit.log"),
     "--json": ("yes", True),
     "--quiet": ("on", True),
     "--verbose": ("off", False),
@@ -256,6 +261,10 @@ CASES: dict[str, Case] = {
     "--deduplicate": Case(("--deduplicate", "on")),
     "--limit": Case(("--limit", "1")),
     "--dry-run": Case(("--dry-run",)),
+    "--prometheus-file": Case(("--prometheus-file", "run.prom")),
+    "--openlineage-file": Case(("--openlineage-file", "events.ndjson")),
+    "--log-file": Case(("--log-file", "runs.log")),
+    "--audit-log": Case(("--audit-log", "audit.log")),
     "--config": Case(("--config", "options.toml"), before=lambda desk: desk.write("options.toml", "limit = 2")),
     "--json": Case(("--json",)),
     "--quiet": Case(("--quiet",)),

@@ -169,6 +169,14 @@ def a_registry_put_back_by_hand(desk: Desk) -> Ended:
     return desk.run("model", "show", "churn", "--registry", registry)
 
 
+def an_audit_log_that_was_changed(desk: Desk) -> Ended:
+    desk.score("--audit-log", desk.path("audit.log"))
+    log = desk.folder / "audit.log"
+    log.write_bytes(log.read_bytes().replace(b'"rows_in":3', b'"rows_in":4'))
+    (desk.folder / "out").rename(desk.folder / "elsewhere")
+    return desk.run("audit", str(log))
+
+
 def an_unsigned_model_under_a_policy(desk: Desk) -> Ended:
     return desk.score("--trust-policy", desk.write("trust.toml", "format = 1"))
 
@@ -191,6 +199,7 @@ REACHED: dict[str, Callable[[Desk], Ended]] = {
     "TooManyBadRows": lambda desk: on_rows(desk, "a,b,c\n1,2,\n", "--on-error", "quarantine", "--max-errors", "0"),
     "UnsafeInput": a_link_loop,
     "RunMismatch": a_flipped_bit,
+    "LogBroken": an_audit_log_that_was_changed,
     "InputMissing": lambda desk: desk.score("-i", desk.path("gone-*.csv")),
     "UnknownModel": lambda desk: desk.run("model", "show", "churn", "--registry", desk.path("none")),
     "Unavailable": no_worker_to_start,

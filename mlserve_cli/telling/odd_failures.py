@@ -1,0 +1,62 @@
+"""A job that fails more often than it used to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from math import comb
+
+from mlserve_cli.telling.findings import Finding
+from mlserve_cli.telling.runs import AuditedRun
+
+WINDOW_RUNS = 10
+SELDOM = 0.001  # by chance, at the job's own rate of failures
+PRIOR_FAILURES, PRIOR_RUNS = 0.5, 10.0  # one in twenty, until the job's own past says more
+
+
+def failing(runs: Sequence[AuditedRun]) -> Iterator[Finding]:
+    """The stretches in which so many of ten runs failed as the rate before would hardly ever give.
+
+    Each run that failed is looked at with up to nine before it; stretches that touch are one finding.
+    """
+    ended = [run for run in runs if run.ended is not None]
+    failed = [run.is_failed for run in ended]
+    odd = [place for place in range(len(ended)) if failed[place] and _is_odd(failed, place)]
+    for _, places in groupby(odd, key=lambda place: _stretch(odd, place)):
+        yield _finding(ended, failed, list(places))
+
+
+def _is_odd(failed: Sequence[bool], place: int) -> bool:
+    first = max(0, place + 1 - WINDOW_RUNS)
+    window, before = failed[first : place + 1], failed[:first]
+    rate = (sum(before) + PRIOR_FAILURES) / (len(before) + PRIOR_RUNS)
+    return at_least(sum(window), of=len(window), rate=rate) < SELDOM
+
+
+def at_least(count: int, *, of: int, rate: float) -> float:
+    """The chance of so many or more."""
+    return sum(comb(of, some) * rate**some * (1 - rate) ** (of - some) for some in range(count, of + 1))
+
+
+def _stretch(odd: Sequence[int], place: int) -> int:
+    """The first of the odd places that hang together with this one."""
+    index = odd.index(place)
+    while index and odd[index] - odd[index - 1] <= WINDOW_RUNS:
+        index -= 1
+    return odd[index]
+
+
+def _finding(runs: Sequence[AuditedRun], failed: Sequence[bool], places: Sequence[int]) -> Finding:
+    first = next(place for place in range(max(0, places[0] + 1 - WINDOW_RUNS), places[0] + 1) if failed[place])
+    count, of = sum(failed[first : places[-1] + 1]), places[-1] + 1 - first
+    run = runs[places[-1]]
+    codes = sorted({one.ended.exit_code for one in runs[first : places[-1] + 1] if one.is_failed and one.ended})
+    return Finding(
+        kind="failures",
+        when=run.line.entry.when,
+        place=run.line.place,
+        job=run.job,
+        run=run.line.entry.run,
+        what=f"{count} of {of} runs failed, exit {', '.join(map(str, codes))}: far more than before",
+        figures={"failed": count, "runs": of, "failed_before": sum(failed[:first]), "runs_before": first},
+    )
