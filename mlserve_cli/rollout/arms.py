@@ -1,0 +1,231 @@
+"""The arms of a split: each model had rows of its own, drawn by a key's hash, and then it came out what was true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mlserve_cli.contract import Contract
+from mlserve_cli.errors import DataError, InputMissing, UsageError, shown
+from mlserve_cli.manifest import FoundRun, SplitAccount
+from mlserve_cli.monitoring.labels import Labels
+from mlserve_cli.monitoring.run_rows import matrix_of, read_rows, score_columns
+from mlserve_cli.planning import PlannedSplit
+from mlserve_cli.rollout.estimates import between_groups, mean
+from mlserve_cli.rollout.intervals import Groups, Sureness, known, mismatch_p_value
+from mlserve_cli.rollout.pairs import units_of, written
+from mlserve_cli.rollout.quality import (
+    Asked,
+    Period,
+    labelled_side,
+    no_label_fits,
+    on_rows_of_their_own,
+    places_of_labels,
+    usable,
+)
+from mlserve_cli.rollout.shift import joined, measured
+from mlserve_cli.rollout.sides import evidence_of, is_called, subject_of
+from mlserve_cli.rollout.values import Arms, Comparison, Labelled, Measured
+
+ODD = 1e-3  # a mismatch that is less likely than this is told: of a thousand sound splits one is suspected
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """All runs' rows that take part: `arm` and `period` and `unit` have a number for each (int64, shape [rows]).
+
+    `labels` are the places of their labels, -1 where there is none.
+    """
+
+    rows: pa.Table
+    arm: NDArray[np.int64]
+    period: NDArray[np.int64]
+    unit: Groups
+    labels: NDArray[np.int64]
+    shares: tuple[tuple[float, ...], ...]
+    contracts: tuple[Contract, ...]
+
+
+def compare_arms(
+    runs: Sequence[FoundRun], *, wanted: str, labels: Labels | None, asked: Asked, sure: Sureness
+) -> tuple[Comparison, ...]:
+    """Each further arm against the first, or the `wanted` one alone. All runs have a split.
+
+    Raises UsageError (2) where they are not of one experiment, InputMissing (66) where no arm is called as wanted.
+    """
+    split = _one_experiment(runs)
+    chosen = [number for number, arm in enumerate(split.arms) if number and is_called(arm.model, wanted)]
+    if not chosen:
+        known_arms = ", ".join(shown(arm.model.name) for arm in split.arms[1:])
+        raise InputMissing(f"the split has no arm {shown(wanted)}", "", f"beside the first it has {known_arms}")
+    found = _read(runs, split, labels=labels, asked=asked)
+    first = subject_of(split.arms[0].model, runs)
+    comparisons = []
+    for number in chosen:
+        second = subject_of(split.arms[number].model, runs)
+        arms = _arms(found, split, number, sure=sure)
+        comparisons.append(
+            Comparison(
+                kind="arms",
+                a=first,
+                b=second,
+                runs=len(runs),
+                rows=arms.a_rows + arms.b_rows,
+                only_a=0,
+                only_b=0,
+                confidence=sure.confidence,
+                expected_rows=sure.expected_rows,
+                columns=(),
+                decisions=None,
+                moved=(),
+                arms=arms,
+                labelled=None if labels is None else _labelled(found, number, labels=labels, asked=asked, sure=sure),
+                cost_ratio=None,
+                evidence=evidence_of(first, second, labels),
+                notes=_notes(arms, runs),
+            )
+        )
+    return tuple(comparisons)
+
+
+def _one_experiment(runs: Sequence[FoundRun]) -> SplitAccount:
+    """The split of the last run, which all of them have but for its shares."""
+    splits = [(run, run.manifest.split) for run in runs if run.manifest.split is not None]
+    last_run, last = splits[-1]
+    for run, split in splits:
+        same_models = [arm.model.digest for arm in split.arms] == [arm.model.digest for arm in last.arms]
+        if (split.salt, split.key) != (last.salt, last.key) or not same_models:
+            raise UsageError(
+                "these runs are of different splits",
+                f"{shown(str(run.path), limit=200)} and {shown(str(last_run.path), limit=200)}",
+                "name a folder with the runs of one split: the same models, key and salt",
+            )
+    return last
+
+
+def _read(runs: Sequence[FoundRun], split: SplitAccount, *, labels: Labels | None, asked: Asked) -> _Rows:
+    """Every run's rows that have a key, with their labels."""
+    shares = tuple(dict.fromkeys(_shares(run) for run in runs))
+    pieces = [piece for run in runs for piece in _pieces(run, split, shares=shares, labels=labels, asked=asked)]
+    whole = _Rows(
+        rows=joined([piece.rows for piece in pieces]),
+        arm=np.concatenate([piece.arm for piece in pieces]),
+        period=np.concatenate([piece.period for piece in pieces]),
+        unit=units_of([piece.rows.select([split.key]) for piece in pieces]),
+        labels=np.concatenate([piece.labels for piece in pieces]),
+        shares=shares,
+        contracts=pieces[0].contracts,
+    )
+    if labels is not None and not (whole.labels >= 0).any():
+        raise no_label_fits(read_rows(runs[0], labels.ids.column_names), labels)
+    return whole
+
+
+def _pieces(
+    run: FoundRun,
+    split: SplitAccount,
+    *,
+    shares: tuple[tuple[float, ...], ...],
+    labels: Labels | None,
+    asked: Asked,
+) -> Iterator[_Rows]:
+    plan = run.manifest.plan
+    planned = plan.split
+    if planned is None:
+        return
+    contracts = (plan.contract, *(rival.contract for rival in planned.rivals))
+    on = () if labels is None else tuple(labels.ids.column_names)
+    columns = tuple(dict.fromkeys((split.key, split.column, *on, *written(plan.contract))))
+    table = read_rows(run, columns)
+    takes_part = pc.is_valid(table[split.key])
+    places = (
+        np.full(table.num_rows, -1, np.int64)
+        if labels is None
+        else places_of_labels(table.select(on), labels, keep=asked.keep)
+    )
+    kept = np.flatnonzero(np.asarray(takes_part.to_numpy(), np.bool_))
+    rows = table.take(pa.array(kept))
+    arm = _arm_of(rows[split.column], planned)
+    period = np.full(len(kept), shares.index(_shares(run)), np.int64)
+    yield _Rows(rows, arm, period, np.empty(0, np.int64), places[kept], shares, contracts)
+
+
+def _shares(run: FoundRun) -> tuple[float, ...]:
+    split = run.manifest.split
+    return () if split is None else tuple(arm.share for arm in split.arms)
+
+
+def _arm_of(column: pa.ChunkedArray, planned: PlannedSplit) -> NDArray[np.int64]:
+    found = pc.index_in(column.cast(pa.string()), value_set=pa.array(planned.names, pa.string()))
+    if found.null_count:
+        raise DataError(f"column {shown(planned.column)} names a model that is no arm of the split")
+    return np.asarray(found.to_numpy(), np.int64)
+
+
+def _arms(found: _Rows, split: SplitAccount, number: int, *, sure: Sureness) -> Arms:
+    """The two arms without any label: their rows, whether keys fell as they should, and their mean scores."""
+    last = found.period == found.period[-1]
+    shares = found.shares[int(found.period[-1])]
+    now = tuple(len(np.unique(found.unit[last & (found.arm == arm)])) for arm in (0, number))
+    ever = tuple(len(np.unique(found.unit[found.arm == arm])) for arm in (0, number))
+    rows = tuple(int((found.arm == arm).sum()) for arm in (0, number))
+    both = shares[0] + shares[number]
+    odds = (shares[0] / both, shares[number] / both) if both > 0.0 else (1.0, 0.0)
+    return Arms(
+        key=split.key,
+        salt=split.salt,
+        a_share=shares[0],
+        b_share=shares[number],
+        a_rows=rows[0],
+        b_rows=rows[1],
+        a_units=ever[0],
+        b_units=ever[1],
+        mismatch_p_value=mismatch_p_value(now, odds),
+        periods=len(found.shares),
+        shift=dict(_shifts(found, number, sure=sure)),
+    )
+
+
+def _shifts(found: _Rows, number: int, *, sure: Sureness) -> Iterator[tuple[str, Measured]]:
+    """Of each score column B's mean minus A's, over the last period."""
+    last = found.period == found.period[-1]
+    for column in score_columns(found.contracts[0]):
+        values = matrix_of(found.rows, [column]).mean(axis=1)
+        finite = np.isfinite(values) & last
+        a, b = finite & (found.arm == 0), finite & (found.arm == number)
+        if a.sum() > 1 and b.sum() > 1:
+            order = np.concatenate([np.flatnonzero(a), np.flatnonzero(b)])
+            is_b = np.arange(len(order)) >= a.sum()
+            apart = between_groups(mean(values[a]), mean(values[b]), is_second=is_b)
+            yield column, measured(known(apart, sure=sure, groups=found.unit[order]))
+
+
+def _labelled(found: _Rows, number: int, *, labels: Labels, asked: Asked, sure: Sureness) -> Labelled | None:
+    periods = []
+    for period in range(len(found.shares)):
+        sides, units = [], []
+        for arm in (0, number):
+            chosen = np.flatnonzero((found.arm == arm) & (found.period == period) & (found.labels >= 0))
+            values = labels.values.take(pa.array(found.labels[chosen]))
+            outcomes = labelled_side(found.contracts[arm], found.rows.take(pa.array(chosen)), values, asked=asked)
+            sound = usable(outcomes)
+            sides.append(outcomes.where(sound))
+            units.append(found.unit[chosen][sound])
+        periods.append(Period(sides[0], sides[1], np.concatenate(units)))
+    return on_rows_of_their_own(periods, label=labels.column, sure=sure)
+
+
+def _notes(arms: Arms, runs: Sequence[FoundRun]) -> tuple[str, ...]:
+    without = sum(run.manifest.split.rows_without_key for run in runs if run.manifest.split is not None)
+    notes = [f"{without:,} rows have no {shown(arms.key)} and take no part"] if without else []
+    if arms.mismatch_p_value < ODD:
+        notes.append(
+            f"{arms.a_units:,} and {arms.b_units:,} values of {shown(arms.key)} are not what the shares lead to "
+            f"(chance {arms.mismatch_p_value:.2g}): find out what lost rows before reading on"
+        )
+    return tuple(notes)
