@@ -9,6 +9,8 @@ from mlserve_cli._version import __version__
 if TYPE_CHECKING:
     from mlserve_cli.benchmark import BenchResult, bench
     from mlserve_cli.manifest import Manifest
+    from mlserve_cli.monitoring.evaluate import evaluate
+    from mlserve_cli.monitoring.evaluation import Evaluation
     from mlserve_cli.reporting import Reported, report
     from mlserve_cli.scoring import (
         Preview,
@@ -31,6 +33,7 @@ __all__ = [
     "Audited",
     "BenchResult",
     "Dialect",
+    "Evaluation",
     "Manifest",
     "Preview",
     "Replayed",
@@ -45,6 +48,7 @@ __all__ = [
     "__version__",
     "audit",
     "bench",
+    "evaluate",
     "inspect",
     "preview",
     "replay",
@@ -63,6 +67,8 @@ _HOMES = {
     "BenchResult": "benchmark",
     "bench": "benchmark",
     "Dialect": "tables",
+    "Evaluation": "monitoring.evaluation",
+    "evaluate": "monitoring.evaluate",
     "Manifest": "manifest",
     "Reported": "reporting",
     "report": "reporting",
