@@ -13,8 +13,6 @@ from mlserve_cli.profiles.sketch import Floats, QuantileSketch
 from mlserve_cli.profiles.values import ColumnProfile
 
 BLOCK_VALUES = 131_072  # a MiB as float64: 1.3 ns a value; blocks of 8,192 are nearer but cost more in calls, 1.9 ns
-    32_768  # as float64 they stay in the cache; smaller blocks cost more in calls: 1.2 ns a value, 1.9 at 8,192
-)
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
