@@ -46,11 +46,44 @@ class Latencies(Value, frozen=True):
         return 0.0
 
 
+class PairedColumn(Value, frozen=True):
+    """One score of the champion beside the challenger's over some rows: of challenger minus champion the sum, the sum
+    of the absolute values and the largest of them.
+
+    `sample` are evenly spread pairs, float64 (champion, challenger), little-endian, in base64.
+    """
+
+    values: int = 0
+    total: float = 0.0
+    absolute: float = 0.0
+    largest: float = 0.0
+    sample: str = ""
+
+
+class RivalRecord(Value, frozen=True):
+    """What a challenger made of one task: its part and the comparison, or the `error` that ended it, and nothing else.
+
+    `rows` were scored by both, of the champion's others it failed on `rows_failed`. Of the `labelled` rows, which
+    have a prediction of each, `agreed` have the same.
+    """
+
+    name: str
+    error: str = ""
+    part: FileRecord | None = None
+    rows: int = 0
+    rows_failed: int = 0
+    labelled: int = 0
+    agreed: int = 0
+    columns: dict[str, PairedColumn] = {}
+    inference_s: float = 0.0
+
+
 class TaskRecord(Sealed, frozen=True):
     """That a task is complete, and all that the manifest will say of it. Its existence is the completion (law 5).
 
-    `scored_rows` went through the model: all good ones, or one of those that have the same features. `profile` is that
-    of the rows in the part, where the plan asks for one: in the record itself, so that a task that is complete has it.
+    `scored_rows` went through the model: all good ones, or one of those that have the same features. `arm_rows` are
+    those that each model of a split scored, and the rows whose key is null. `profile` is that of the rows in the part,
+    where the plan asks for one: in the record itself, so that a task that is complete has it.
     """
 
     known_format = RECORD_FORMAT
@@ -71,6 +104,9 @@ class TaskRecord(Sealed, frozen=True):
     peak_memory_bytes: int
     reused: bool = False
     scored_rows: int = 0
+    challengers: tuple[RivalRecord, ...] = ()
+    arm_rows: tuple[int, ...] = ()
+    rows_without_key: int = 0
     profile: Profile | None = None
     digest: str = ""
 

@@ -198,6 +198,7 @@ class ChallengerAccount(Value, frozen=True):
     rank_correlation: dict[str, float]
     inference_s: float
     cost_ratio: float | None
+    name: str = ""
 
 
 class ScoreDifference(Value, frozen=True):

@@ -12,9 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.contract import text_array
 
 Words = NDArray[np.uint64]

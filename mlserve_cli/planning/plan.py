@@ -166,6 +166,11 @@ class Plan(Value, frozen=True):
         """Every model but the plan's own."""
         return (*self.challengers, *(self.split.rivals if self.split is not None else ()))
 
+    @property
+    def of_champion(self) -> Plan:
+        """The same rows and output, scored with the plan's own model alone."""
+        return msgspec.structs.replace(self, challengers=(), split=None)
+
     def of(self, rival: PlannedRival) -> Plan:
         """The same rows and output, scored with that model alone."""
         return msgspec.structs.replace(

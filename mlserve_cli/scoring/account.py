@@ -18,15 +18,16 @@ from mlserve_cli._version import __version__
 from mlserve_cli.errors import MlserveError
 from mlserve_cli.manifest import (
     MANIFEST_FORMAT,
+    ChallengerAccount,
     Deduplication,
     Environment,
     InputAccount,
     Latencies,
     Manifest,
-    ModelAccount,
     OutputFile,
     Rows,
     Run,
+    SplitAccount,
     Stages,
     TaskRecord,
     Throughput,
@@ -37,11 +38,12 @@ from mlserve_cli.planning import Plan
 from mlserve_cli.profiles import Profile
 from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import cpu_model
+from mlserve_cli.scoring.model_account import model_account
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
+from mlserve_cli.scoring.rivals import Rivals
 from mlserve_cli.scoring.run_profile import profile_account
 from mlserve_cli.session import runtime_version
-from mlserve_cli.tables import text_of
 
 QUARANTINED_EXIT_CODE = 3
 
@@ -53,6 +55,7 @@ class Facts(msgspec.Struct, frozen=True):
     plan_id: str
     request: ScoreRequest
     model: ResolvedModel
+    rivals: Rivals
     layout: Layout
     records: Mapping[int, TaskRecord]
     started_at_s: float
@@ -78,7 +81,7 @@ def account(
     return Manifest(
         format=MANIFEST_FORMAT,
         run=_run(facts, rows),
-        model=_model(facts.model, facts.plan),
+        model=model_account(facts.model, facts.plan),
         inputs=_inputs(facts.plan, records),
         outputs=(*(_parts(records) if files is None else files), *([profiled[1]] if profiled is not None else [])),
         rows=rows,
@@ -87,6 +90,8 @@ def account(
         environment=environment(threads=facts.layout.threads_per_worker),
         plan=facts.plan,
         profile=profile_account(*profiled) if profiled is not None else None,
+        challengers=_challengers(facts, records),
+        split=_split(facts, records),
     )
 
 
@@ -136,29 +141,6 @@ def _run(facts: Facts, rows: Rows) -> Run:
     )
 
 
-def _model(model: ResolvedModel, plan: Plan) -> ModelAccount:
-    facts = model.facts
-    return ModelAccount(
-        name=plan.model.name,
-        version=plan.model.version,
-        digest=plan.model.digest,
-        sha256=plan.model.sha256,
-        size_bytes=facts.size_bytes,
-        precision=facts.precision,
-        family=facts.family,
-        opsets=facts.opsets,
-        producer=facts.producer,
-        inputs=facts.inputs,
-        outputs=facts.outputs,
-        golden_rows="passed" if plan.model.golden else "none",
-        predictor=plan.predictor,
-        predictor_reason=plan.predictor_reason,
-        alias=model.found.alias,
-        registry=text_of(model.found.registry),
-        signature=model.signature,
-    )
-
-
 def _inputs(plan: Plan, records: Sequence[TaskRecord]) -> tuple[InputAccount, ...]:
     rows_in, rows_out, aside = Counter[int](), Counter[int](), Counter[int]()
     for task, record in zip(plan.tasks, records, strict=True):
@@ -169,6 +151,22 @@ def _inputs(plan: Plan, records: Sequence[TaskRecord]) -> tuple[InputAccount, ..
         InputAccount(shard.name, shard.path, rows_in[shard.index], rows_out[shard.index], aside[shard.index])
         for shard in plan.inputs
     )
+
+
+def _challengers(facts: Facts, records: Sequence[TaskRecord]) -> tuple[ChallengerAccount, ...]:
+    if not (facts.plan.challengers or facts.rivals.failed):
+        return ()
+    from mlserve_cli.scoring.rivals_account import challenger_accounts  # with the comparison, which few runs need
+
+    return challenger_accounts(facts.plan, facts.rivals, records)
+
+
+def _split(facts: Facts, records: Sequence[TaskRecord]) -> SplitAccount | None:
+    if facts.plan.split is None:
+        return None
+    from mlserve_cli.scoring.rivals_account import split_account
+
+    return split_account(facts.plan, facts.plan.split, facts.model, facts.rivals, records)
 
 
 def _parts(records: Sequence[TaskRecord]) -> list[OutputFile]:
@@ -183,6 +181,18 @@ def _parts(records: Sequence[TaskRecord]) -> list[OutputFile]:
             files.append(
                 OutputFile(path, "quarantine", record.task, record.rows_quarantined, aside.size_bytes, aside.sha256)
             )
+        files += [
+            OutputFile(
+                f"challengers/{one.name}/{one.part.name}",
+                "challenger",
+                record.task,
+                record.rows_out,
+                one.part.size_bytes,
+                one.part.sha256,
+            )
+            for one in record.challengers
+            if one.part is not None
+        ]
     return files
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli import features
 from mlserve_cli.contract import Contract
+from mlserve_cli.contract import compute as pc
 from mlserve_cli.manifest import PairedColumn, RivalRecord, ScoreDifference
 
 Floats = NDArray[np.float64]

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserve_cli import features
@@ -74,11 +75,15 @@ class _Batch(msgspec.Struct, frozen=True):
 
 
 class ScoredRows(msgspec.Struct, frozen=True):
-    """Outputs of the chunk's `kept` rows (int64, positions in the chunk), and what is wrong with the others."""
+    """Outputs of the chunk's `kept` rows (int64, positions in the chunk), and what is wrong with the others.
+
+    `table` is what is written of them where several models made them, None where the contract says it.
+    """
 
     outputs: Outputs
     kept: NDArray[np.int64]
     faults: Faults
+    table: pa.Table | None = None
 
 
 def score_batches(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
-from mlserve_cli.planning import Plan, Task
+from mlserve_cli.errors import MlserveError
+from mlserve_cli.planning import Plan, PlannedRival, Task
 from mlserve_cli.scoring.batches import Clock
 from mlserve_cli.scoring.distinct import score_rows
 from mlserve_cli.scoring.layout import Layout
@@ -21,12 +23,37 @@ TASK_S = 0.03
 WRITE_SHARE = 0.12
 
 
-def expected_seconds(plan: Plan, layout: Layout, *, predictor: Predictor) -> float:
-    """Seconds of the whole run on this machine, by the speed of its first rows; no rows take the start alone."""
-    scoring_s = plan.rows * _seconds_per_row(plan, layout, predictor) * (1 + WRITE_SHARE)
+def expected_seconds(
+    plan: Plan, layout: Layout, *, predictor: Predictor, rivals: Mapping[str, Predictor] | None = None
+) -> float:
+    """Seconds of the whole run on this machine, by the speed of its first rows; no rows take the start alone.
+
+    `rivals` are sessions of the plan's other models, by their names in it.
+    """
+    row_s = _of_all_models(plan, layout, predictor, rivals or {})
+    scoring_s = plan.rows * row_s * (1 + WRITE_SHARE)
     lanes = min(layout.lanes * layout.threads_per_worker, usable_cores())
     start_s = 0.0 if layout.in_process else WORKERS_START_S
     return start_s + (scoring_s + TASK_S * len(plan.tasks)) / lanes
+
+
+def _of_all_models(plan: Plan, layout: Layout, predictor: Predictor, rivals: Mapping[str, Predictor]) -> float:
+    """Seconds of a row: the champion's and every challenger's, or each arm's for its share of the rows."""
+    own = _seconds_per_row(plan.of_champion, layout, predictor)
+    if plan.split is not None:
+        several = [own, *(_of_rival(plan, rival, layout, rivals) for rival in plan.split.rivals)]
+        return sum(percent * each / 100 for percent, each in zip(plan.split.percents, several, strict=True))
+    takes_part = plan.challengers if layout.challengers else ()
+    return own + sum(_of_rival(plan, rival, layout, rivals) for rival in takes_part)
+
+
+def _of_rival(plan: Plan, rival: PlannedRival, layout: Layout, rivals: Mapping[str, Predictor]) -> float:
+    if rival.name not in rivals:
+        return 0.0
+    try:
+        return _seconds_per_row(plan.of(rival), layout, rivals[rival.name])
+    except MlserveError:  # the task that has these rows says what is wrong with them, or with a challenger
+        return 0.0
 
 
 def _seconds_per_row(plan: Plan, layout: Layout, predictor: Predictor) -> float:

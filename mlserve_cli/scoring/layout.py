@@ -12,6 +12,7 @@ from mlserve_cli.errors import MemoryTooSmall
 from mlserve_cli.planning import COMPILER_BYTES, Estimate, Need, Plan, bytes_per_text, fit_lanes, row_bytes
 from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
 from mlserve_cli.scoring.request import ScoreRequest
+from mlserve_cli.scoring.rows import columns_of
 from mlserve_cli.tables import reader_bytes
 
 # Rows up to which threads of one process beat workers, by what a row costs. Two workers take 0.4 s and 150 MiB until
@@ -25,20 +26,34 @@ THREADS_MOST = 4
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """`lanes` tasks at once, on threads of this process or on as many workers."""
+    """`lanes` tasks at once, on threads of this process or on as many workers.
+
+    `challengers` is whether they fit, too; where they do not, they sit out.
+    """
 
     lanes: int
     in_process: bool
     threads_per_worker: int
     chunk_rows: int
     estimate: Estimate
+    challengers: bool = True
 
 
-def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:
+def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int, rival_bytes: int = 0) -> Layout:
     """Lanes, threads and chunk size for this machine, within the memory limit.
 
-    Raises MemoryTooSmall (78) where not even one lane fits.
+    `rival_bytes` are the files of the plan's other models. Raises MemoryTooSmall (78) where not even one lane fits.
     """
+    try:
+        return _laid_out(plan, request, model_bytes=model_bytes + rival_bytes)
+    except MemoryTooSmall:
+        if not plan.challengers:
+            raise
+        alone = _laid_out(plan.of_champion, request, model_bytes=model_bytes)
+        return msgspec.structs.replace(alone, challengers=False)
+
+
+def _laid_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:
     in_process = _stays_in_process(plan, request, usable_cores())
     try:
         return _fitted(plan, request, model_bytes=model_bytes, in_process=in_process)
@@ -73,15 +88,23 @@ def engine_for(layout: Layout, *, max_retries: int, task_timeout_s: float | None
 
 def need_of(plan: Plan, *, model_bytes: int) -> Need:
     """What a lane needs, from the plan's columns and the model's size."""
-    used = {*map(plan.contract.file_column, plan.contract.columns), *plan.output.carried}
+    used = {*columns_of(plan)}
     columns = [column for shard in plan.inputs[:1] for column in shard.columns if column.name in used]
+    outputs = [*plan.contract.outputs, *(output for rival in plan.rivals for output in rival.contract.outputs)]
+    most_rows = max((task.rows for task in plan.tasks), default=0)
+    kernels = "trees" in (plan.predictor, *(rival.predictor for rival in plan.rivals))
     return Need(
         model_bytes=model_bytes,
-        row_bytes=row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs),
-        most_rows=max((task.rows for task in plan.tasks), default=0),
-        compiler_bytes=COMPILER_BYTES if plan.predictor == "trees" else 0,
-        page_bytes=reader_bytes(columns, plan.inputs),
+        row_bytes=row_bytes(columns, outputs) + bytes_per_text(plan.inputs),
+        most_rows=most_rows,
+        compiler_bytes=COMPILER_BYTES if kernels else 0,
+        page_bytes=reader_bytes(columns, plan.inputs) + most_rows * _held_bytes(plan),
     )
+
+
+def _held_bytes(plan: Plan) -> int:
+    """What challengers hold of each row until its task is done: their scores, and its ids."""
+    return sum(row_bytes((), rival.contract.outputs) for rival in plan.challengers)
 
 
 def _stays_in_process(plan: Plan, request: ScoreRequest, cores: int) -> bool:

@@ -41,6 +41,8 @@ def choose_window(plan: Plan, request: ScoreRequest, *, facts: ModelFacts, predi
 
     Raises InvalidModel (78) where it was asked for and a row's score depends on the rows beside it.
     """
+    if request.split or request.canary is not None:
+        return Window(0, "each model of a split scores rows of its own")
     if request.deduplicate == "off":
         return Window(0, "that was asked for")
     window = Window(window_rows_of(plan), "that was asked for")
@@ -62,6 +64,15 @@ def choose_window(plan: Plan, request: ScoreRequest, *, facts: ModelFacts, predi
             ) from reason
         return Window(0, str(reason))
     return window
+
+
+def provable_window(plan: Plan, *, facts: ModelFacts, predictor: Predictor) -> int:
+    """The window that the plan has, or 0 where its model's scores of a row depend on the rows beside it."""
+    try:
+        _prove(plan, facts, predictor)
+    except (_Refused, MlserveError):
+        return 0
+    return plan.deduplicate_rows
 
 
 def window_rows_of(plan: Plan) -> int:

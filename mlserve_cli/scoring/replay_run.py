@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from mlserve_cli import engines, storage, tables
 from mlserve_cli.contract import encode_canonical
 from mlserve_cli.errors import InvalidModel, RunMismatch, shown
-from mlserve_cli.manifest import Environment, Manifest, TaskRecord, manifest_path_of, read_manifest
-from mlserve_cli.planning import Plan
+from mlserve_cli.manifest import Environment, Manifest, ModelAccount, TaskRecord, manifest_path_of, read_manifest
+from mlserve_cli.planning import Plan, PlannedModel
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import environment
 from mlserve_cli.scoring.distance import distances
@@ -49,7 +49,7 @@ def replay(
     trust_policy: str | None = None,
     observer: Observer = SILENT,
 ) -> Replayed:
-    """Score the run's plan again, into a folder that is thrown away.
+    """Score the plan of a run again, into a folder that is thrown away; challengers change nothing and are left out.
 
     The model is looked for where it lay then, or under its name and version in `registry`, where one is given or the
     run had it from one.
@@ -61,41 +61,64 @@ def replay(
     path = manifest_path_of(run)
     manifest = read_manifest(path)
     check_files(manifest, path.parent)
-    model = _same_model(manifest, registry=registry, trust_policy=trust_policy)
-    plan = _with_model_at(manifest.plan, model)
+    model = _same_model(manifest.model, manifest.plan.model, registry=registry, trust_policy=trust_policy)
+    arms = _same_arms(manifest, registry=registry, trust_policy=trust_policy)
+    plan = _with_models_at(manifest.plan, model, arms)
     for shard in plan.inputs:
         tables.check_unchanged(shard)
     with storage.scratch(encode_canonical(plan)) as staging:
-        records = _score_again(plan, model, staging, workers=workers, observer=observer)
+        records = _score_again(plan, (model, *arms), staging, workers=workers, observer=observer)
         return _compare(manifest, path, list(_files(plan, records, staging, path)))
 
 
-def _same_model(manifest: Manifest, *, registry: str | None, trust_policy: str | None) -> ResolvedModel:
-    plan, account = manifest.plan, manifest.model
+def _same_model(
+    account: ModelAccount, planned: PlannedModel, *, registry: str | None, trust_policy: str | None
+) -> ResolvedModel:
     if account.registry:
         place, then = f"{account.name}:{account.version}", os_path(account.registry)
         model = resolve(place, registry=registry or then, trust_policy=trust_policy)
     else:
-        model = resolve(plan.model.folder, trust_policy=trust_policy)
-    if model.package.digest != plan.model.digest:
+        model = resolve(planned.folder, trust_policy=trust_policy)
+    if model.package.digest != planned.digest:
         raise InvalidModel(
-            f"the model is another one now: {model.package.digest}, the run was made by {plan.model.digest}",
-            shown(plan.model.path, limit=400),
+            f"the model is another one now: {model.package.digest}, the run was made by {planned.digest}",
+            shown(planned.path, limit=400),
             "put back the version that made the run",
         )
     return model
 
 
-def _with_model_at(plan: Plan, model: ResolvedModel) -> Plan:
-    """The same plan, with the model where it lies now: the registry may have moved."""
-    return replace(plan, model=replace(plan.model, path=text_of(model.package.path)))
+def _same_arms(manifest: Manifest, *, registry: str | None, trust_policy: str | None) -> tuple[ResolvedModel, ...]:
+    """The other models of a split."""
+    split, account = manifest.plan.split, manifest.split
+    if split is None or account is None:
+        return ()
+    return tuple(
+        _same_model(arm.model, rival.model, registry=registry, trust_policy=trust_policy)
+        for arm, rival in zip(account.arms[1:], split.rivals, strict=True)
+    )
+
+
+def _with_models_at(plan: Plan, model: ResolvedModel, arms: Sequence[ResolvedModel]) -> Plan:
+    """The same plan without challengers, with the models where they lie now: the registry may have moved."""
+    own = replace(plan, model=_at(plan.model, model), challengers=())
+    if plan.split is None:
+        return own
+    rivals = tuple(
+        replace(rival, model=_at(rival.model, arm)) for rival, arm in zip(plan.split.rivals, arms, strict=True)
+    )
+    return replace(own, split=replace(plan.split, rivals=rivals))
+
+
+def _at(planned: PlannedModel, model: ResolvedModel) -> PlannedModel:
+    return replace(planned, path=text_of(model.package.path))
 
 
 def _score_again(
-    plan: Plan, model: ResolvedModel, staging: storage.Staging, *, workers: int | None, observer: Observer
+    plan: Plan, models: Sequence[ResolvedModel], staging: storage.Staging, *, workers: int | None, observer: Observer
 ) -> list[TaskRecord]:
     request = ScoreRequest(model=plan.model.folder, inputs=(), output="", workers=workers)
-    layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
+    layout = lay_out(plan, request, model_bytes=sum(model.facts.size_bytes for model in models))
     observer.planned(plan, layout.estimate)
     observer.stage("scoring")
     jobs = jobs_of(plan.tasks, staging=staging, layout=layout)
@@ -135,10 +158,11 @@ def _files(
 
 
 def _compare(manifest: Manifest, path: Path, found: list[tuple[Path, str]]) -> Replayed:
-    if len(found) != len(manifest.outputs):
-        raise RunMismatch(f"{len(found)} files now, {len(manifest.outputs)} then", str(path), "look at the quarantine")
+    then = [file for file in manifest.outputs if file.kind in ("data", "quarantine")]
+    if len(found) != len(then):
+        raise RunMismatch(f"{len(found)} files now, {len(then)} then", str(path), "look at the quarantine")
     differs = _differs(manifest.environment)
-    unlike = [(new, old) for (new, digest), old in zip(found, manifest.outputs, strict=True) if digest != old.sha256]
+    unlike = [(new, old) for (new, digest), old in zip(found, then, strict=True) if digest != old.sha256]
     largest = max((_distance(new, path.parent / old.path) for new, old in unlike), default=0.0)
     if unlike and not differs:
         raise RunMismatch(

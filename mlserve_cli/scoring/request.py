@@ -22,9 +22,10 @@ SINGLE_FILE_ENDINGS = (".parquet", ".csv")
 class ScoreRequest:
     """A run as `mlserve score` takes it; None stands for `auto` or for the package's own choice.
 
+    `canary` is a percentage, `split` maps models to theirs; `model` is "" then, and the first of them is the champion.
     `max_errors` is a number of rows ("10") or a share of them ("0.5%"). `memory_limit` is in bytes, `task_timeout` in
-    seconds. `profile` is auto, on, off, or whole: on, with quantiles over every row. `settings` and `command` only go
-    to the manifest.
+    seconds. `profile` is auto, on, off, or whole: on, with quantiles over every row. Without `globs`, inputs are paths
+    whatever characters are in them. `settings` and `command` only go to the manifest.
     """
 
     model: str
@@ -59,6 +60,11 @@ class ScoreRequest:
     predictor: Literal["auto", "onnxruntime", "trees"] = "auto"
     deduplicate: Literal["auto", "on", "off"] = "auto"
     profile: Literal["auto", "on", "off", "whole"] = "auto"
+    challengers: tuple[str, ...] = ()
+    canary: float | None = None
+    split: Mapping[str, float] = field(default_factory=dict)
+    split_key: str | None = None
+    split_salt: str | None = None
     reuse: str | None = None
     limit: int | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)

@@ -20,10 +20,22 @@ SOURCE_SCHEMA = pa.schema([("source_file", pa.string()), ("source_row", pa.int64
 
 
 def output_schema(plan: Plan) -> pa.Schema:
-    """Names and types of a part's columns: ids, carried columns, predictions."""
+    """Names and types of a part's columns: ids, carried columns, predictions, and of a split the row's model."""
     ids = [] if plan.output.id_column is not None else list(SOURCE_SCHEMA)
     carried = decode_schema(plan.output.carried_schema)
-    return pa.schema([*ids, *carried, *features.output_schema(plan.contract)])
+    return pa.schema([*ids, *carried, *prediction_schema(plan)])
+
+
+def prediction_schema(plan: Plan) -> pa.Schema:
+    """What comes out of the models, and of a split which of them it was."""
+    models = [] if plan.split is None else [pa.field(plan.split.column, pa.string())]
+    return pa.schema([*features.output_schema(plan.contract), *models])
+
+
+def id_schema(plan: Plan) -> pa.Schema:
+    """The columns by which a row of a part is found again."""
+    named = plan.output.id_column
+    return SOURCE_SCHEMA if named is None else pa.schema([decode_schema(plan.output.carried_schema).field(named)])
 
 
 def metadata_of(plan: Plan) -> dict[str, str]:
@@ -32,9 +44,12 @@ def metadata_of(plan: Plan) -> dict[str, str]:
 
 
 def columns_of(plan: Plan) -> tuple[str, ...]:
-    """What is read of a shard: feature columns as the file calls them, and what is carried over; each once."""
-    names = map(plan.contract.file_column, plan.contract.columns)
-    return tuple(dict.fromkeys([*names, *plan.output.carried]))
+    """What is read of a shard: each model's feature columns as the file calls them, what is carried over, and the
+    column by which rows are split; each once."""
+    contracts = (plan.contract, *(rival.contract for rival in plan.rivals))
+    names = [contract.file_column(column) for contract in contracts for column in contract.columns]
+    keys = [] if plan.split is None else [plan.split.key]
+    return tuple(dict.fromkeys([*names, *plan.output.carried, *keys]))
 
 
 def convert_chunk(chunk: Chunk, plan: Plan, *, shard: Shard) -> features.Features:
@@ -62,7 +77,9 @@ def output_rows(scored: ScoredRows, *, chunk: Chunk, shard: Shard, plan: Plan) -
     """The chunk's kept rows as they go to the part."""
     if len(scored.kept) == 0:
         return empty_table(output_schema(plan))
-    predictions = features.output_table(plan.contract, scored.outputs)
+    predictions = scored.table
+    if predictions is None:
+        predictions = features.output_table(plan.contract, scored.outputs)
     columns = [] if plan.output.id_column is not None else _sources(scored.kept + chunk.start_row, file=shard.name)
     if plan.output.carried:
         carried = carried_columns(chunk, plan, names=plan.output.carried)

@@ -35,6 +35,7 @@ from mlserve_cli.scoring.machine import MemoryWatch, watched_memory
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.scoring.reuse import reusable_records
+from mlserve_cli.scoring.rivals import NO_RIVALS, Rivals
 from mlserve_cli.scoring.run_profile import with_profiles, write_profile
 from mlserve_cli.scoring.task import Job, TaskFailure, describe, jobs_of, load_plan, run_job, take_work
 from mlserve_cli.scoring.verify_run import check_files
@@ -69,6 +70,7 @@ class OpenRun(msgspec.Struct):
     reused_tasks: int = 0
     lost_workers: int = 0
     expected_seconds: float | None = None
+    rivals: Rivals = NO_RIVALS
     memory: MemoryWatch = msgspec.field(default_factory=MemoryWatch)
 
     @property
@@ -103,6 +105,7 @@ class OpenRun(msgspec.Struct):
             plan_id=self.plan_id,
             request=self.request,
             model=self.model,
+            rivals=self.rivals,
             layout=self.layout,
             records=self.records,
             started_at_s=self.started_at_s,
@@ -132,7 +135,13 @@ def hold_output(request: ScoreRequest) -> Iterator[Place]:
 
 @contextmanager
 def open_run(
-    plan: Plan, request: ScoreRequest, *, model: ResolvedModel, place: Place, observer: Observer
+    plan: Plan,
+    request: ScoreRequest,
+    *,
+    model: ResolvedModel,
+    place: Place,
+    observer: Observer,
+    rivals: Rivals = NO_RIVALS,
 ) -> Iterator[OpenRun]:
     """The run's staging, created or taken up, with the records that stand in it.
 
@@ -140,11 +149,11 @@ def open_run(
     same plan again could only fail again.
     """
     plan_id = plan.id
-    layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
+    layout = lay_out(plan, request, model_bytes=model.facts.size_bytes, rival_bytes=rivals.size_bytes)
     observer.planned(plan, layout.estimate)
     standing = _finished_run(place, plan, plan_id, request)
     staging = storage.staging_of(place.out, plan_id)
-    run = OpenRun(plan, plan_id, request, model, place, layout, staging, standing, time.time())
+    run = OpenRun(plan, plan_id, request, model, place, layout, staging, standing, time.time(), rivals=rivals)
     if standing is not None:
         if staging.exists():
             staging.discard()
@@ -176,9 +185,10 @@ def run_tasks(run: OpenRun, *, predictor: Predictor, observer: Observer) -> None
     with watched_memory() as run.memory, workers as engine:
         engine.start()
         if run.layout.in_process:
-            take_work(str(run.staging.root), run.plan, predictor)
+            take_work(str(run.staging.root), run.plan, predictor, rivals=run.rivals.predictors)
         elif jobs:  # the driver has nothing else to do while its workers start
-            run.expected_seconds = round(expected_seconds(run.plan, run.layout, predictor=predictor), 3)
+            expected = expected_seconds(run.plan, run.layout, predictor=predictor, rivals=run.rivals.predictors)
+            run.expected_seconds = round(expected, 3)
         for event in engine.run(jobs, run_job, standing=lambda job: standing_record(run.staging, job)):
             _take_event(run, event, observer=observer)
             _check_errors(run, allowed)
@@ -257,6 +267,9 @@ def _take_up_records(run: OpenRun, *, observer: Observer) -> None:
         _check_file(run.staging.data, record.part)
         if record.quarantine is not None:
             _check_file(run.staging.quarantine, record.quarantine)
+        for rival in record.challengers:
+            if rival.part is not None:
+                _check_file(run.staging.challengers / rival.name, rival.part)
         run.records[task.id] = record
         run.resumed_tasks += 1
         observer.finished(record, resumed=True)

@@ -13,7 +13,8 @@ from mlserve_cli.scoring.estimate import expected_seconds
 from mlserve_cli.scoring.layout import Layout, lay_out
 from mlserve_cli.scoring.plan import make_plan
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
-from mlserve_cli.scoring.resolve import ResolvedModel, resolve
+from mlserve_cli.scoring.resolve import ResolvedModel
+from mlserve_cli.scoring.rivals import resolve_all, with_rivals
 from mlserve_cli.scoring.rows import output_schema
 from mlserve_cli.scoring.run import hold_output, open_run, run_tasks
 from mlserve_cli.scoring.spool import standard_input
@@ -61,16 +62,18 @@ def score(request: ScoreRequest, *, observer: Observer = SILENT) -> RunResult:
 def score_as(request: ScoreRequest, *, observer: Observer, told: str = "") -> RunResult:
     """The same; `told` is what people call the output, where it only stands for a moment at a place of its own."""
     observer.stage("planning")
-    model = resolve(request.model, registry=request.registry, trust_policy=request.trust_policy)
+    model, others = resolve_all(request, observer=observer)
     with hold_output(request) as place, standard_input(request.inputs) as inputs:
         plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
-        with open_run(plan, request, model=model, place=place, observer=observer) as run:
+        plan, rivals = with_rivals(plan, request, model, others, observer=observer)
+        with open_run(plan, request, model=model, place=place, observer=observer, rivals=rivals) as run:
             if run.standing is not None:
                 return RunResult(run.standing, place.out, place.manifest, already=True)
             run_tasks(run, predictor=predictor, observer=observer)
             observer.stage("committing")
             result = RunResult(run.commit(), place.out, place.manifest, already=False)
-            _note_use(model, result, told or str(result.output))
+            for used in (model, *rivals.models.values()):
+                _note_use(used, result, told or str(result.output))
             return result
 
 
@@ -84,9 +87,10 @@ def _note_use(model: ResolvedModel, result: RunResult, output: str) -> None:
 
 def preview(request: ScoreRequest, *, observer: Observer = SILENT) -> Preview:
     """The plan and an estimate of time and memory, measured on the first rows; nothing is written."""
-    model = resolve(request.model, registry=request.registry, trust_policy=request.trust_policy)
+    model, others = resolve_all(request, observer=observer)
     with standard_input(request.inputs) as inputs:
         plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
-        layout = lay_out(plan, request, model_bytes=model.facts.size_bytes)
-        expected = expected_seconds(plan, layout, predictor=predictor)
+        plan, rivals = with_rivals(plan, request, model, others, observer=observer)
+        layout = lay_out(plan, request, model_bytes=model.facts.size_bytes, rival_bytes=rivals.size_bytes)
+        expected = expected_seconds(plan, layout, predictor=predictor, rivals=rivals.predictors)
         return Preview(plan, model, layout, layout.estimate, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from mlserve_cli import storage, tables
 from mlserve_cli.manifest import OutputFile
@@ -11,6 +12,7 @@ from mlserve_cli.planning import Plan
 from mlserve_cli.scoring.rows import metadata_of, output_schema
 
 QUARANTINE_SUFFIX, PROFILE_SUFFIX = ".quarantine.parquet", ".profile.json"
+CHALLENGER_INFIX = ".challenger-"
 
 
 def merge(plan: Plan, staging: storage.Staging, out: Path) -> list[OutputFile]:
@@ -20,6 +22,11 @@ def merge(plan: Plan, staging: storage.Staging, out: Path) -> list[OutputFile]:
     files = [_join(parts, staging.payload / out.name, plan, kind="data")]
     if aside:
         files.append(_join(aside, staging.payload / f"{out.name}{QUARANTINE_SUFFIX}", plan, kind="quarantine"))
+    for rival in plan.challengers:
+        theirs = [staging.challengers / rival.name / f"{task.stem}.parquet" for task in plan.tasks]
+        if all(path.exists() for path in theirs):  # else it failed, and rows of it would say less than none
+            target = staging.payload / f"{out.name}{CHALLENGER_INFIX}{rival.name}.parquet"
+            files.append(_join(theirs, target, plan.of(rival), kind="challenger"))
     return files
 
 
@@ -28,7 +35,7 @@ def commit(
 ) -> None:
     """Let the files appear, the manifest last; then the staging goes."""
     staged = [(staging.payload / file.path, out.with_name(file.path)) for file in files]
-    stale = [out.with_name(f"{out.name}{suffix}") for suffix in (QUARANTINE_SUFFIX, PROFILE_SUFFIX)]
+    stale = _beside(out)
     storage.commit_files([*staged, (staging.manifest, manifest)], overwrite=overwrite)
     if overwrite:
         for path in {*stale}.difference(target for _, target in staged):
@@ -36,25 +43,35 @@ def commit(
     staging.discard()
 
 
-def _join(parts: list[Path], target: Path, plan: Plan, *, kind: str) -> OutputFile:
-    quarantine = kind == "quarantine"
+def _beside(out: Path) -> list[Path]:
+    """The files that a run may put beside its output."""
+    usual = [out.with_name(f"{out.name}{suffix}") for suffix in (QUARANTINE_SUFFIX, PROFILE_SUFFIX)]
+    prefix = f"{out.name}{CHALLENGER_INFIX}"
+    with storage.translated(out.parent, "list"):
+        return usual + [path for path in out.parent.iterdir() if path.name.startswith(prefix)]
+
+
+def _join(
+    parts: list[Path], target: Path, plan: Plan, *, kind: Literal["data", "quarantine", "challenger"]
+) -> OutputFile:
+    is_data = kind == "data"
     target.unlink(missing_ok=True)  # of an attempt that ended between the merge and the commit
     published = storage.publish(
         target,
         lambda file: tables.merge_parts(
             [str(part) for part in parts],
             file,
-            format="parquet" if quarantine else plan.output.format,
-            compression="zstd" if quarantine else plan.output.compression,
+            format=plan.output.format if is_data else "parquet",
+            compression=plan.output.compression if is_data else "zstd",
             row_group_rows=plan.output.row_group_rows,
-            schema=tables.part_schema(str(parts[0])) if quarantine else output_schema(plan),
+            schema=output_schema(plan) if is_data else tables.part_schema(str(parts[0])),
             metadata=metadata_of(plan),
         ),
     )
     record = published.record
     return OutputFile(
         path=record.name,
-        kind="quarantine" if quarantine else "data",
+        kind=kind,
         task=-1,
         rows=published.value,
         size_bytes=record.size_bytes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,18 +32,23 @@ from mlserve_cli.session import Predictor
 from mlserve_cli.tables import Chunk
 
 if TYPE_CHECKING:
+    from mlserve_cli.scoring.others import Others, OthersOfTask
     from mlserve_cli.scoring.profiling import RowsProfiler
 
 T = TypeVar("T")
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What is handed to a worker: where the plan lies, which task, and how this machine carries it out."""
+    """What is handed to a worker: where the plan lies, which task, and how this machine carries it out.
+
+    `challengers` is whether there is room for them.
+    """
 
     staging: str
     task: int
     chunk_rows: int
     threads: int
+    challengers: bool = True
 
 
 class TaskFailure(msgspec.Struct, frozen=True):
@@ -68,6 +73,7 @@ class _Tally(msgspec.Struct):
     set_aside: list[pa.Table] = []
     clock: Clock = msgspec.field(default_factory=Clock)
     profiler: RowsProfiler | None = None
+    others: OthersOfTask | None = None
 
     @property
     def profile(self) -> Profile | None:
@@ -79,7 +85,8 @@ class _Tally(msgspec.Struct):
 def jobs_of(tasks: Iterable[Task], *, staging: storage.Staging, layout: Layout) -> list[Job]:
     """What the tasks are to a worker, in the order given."""
     root = str(staging.root)
-    return [Job(root, task.id, layout.chunk_rows, layout.threads_per_worker) for task in tasks]
+    chunk_rows, threads = layout.chunk_rows, layout.threads_per_worker
+    return [Job(root, task.id, chunk_rows, threads, layout.challengers) for task in tasks]
 
 
 def run_job(job: Job) -> TaskRecord | TaskFailure:
@@ -105,20 +112,34 @@ class _Work(msgspec.Struct, frozen=True):
     plan_id: str
     metadata: dict[str, str]
     predictor: Predictor
+    others: Others | None = None
 
 
 _works: dict[str, _Work] = {}  # of this process, by staging: one entry, for as long as the process works for one run
 
 
-def take_work(staging: str, plan: Plan, predictor: Predictor) -> _Work:
-    """Make this process ready for jobs of a staging: with a session that has proved itself on the golden rows."""
+def take_work(
+    staging: str, plan: Plan, predictor: Predictor, *, rivals: Mapping[str, Predictor] | None = None
+) -> _Work:
+    """Make this process ready for jobs of a staging: with a session that has proved itself on the golden rows.
+
+    `rivals` are those of the other models that are open already, by their names in the plan.
+    """
     check_golden_rows(plan.model, plan.contract, predictor=predictor, batch_rows=plan.batch_rows)
-    work = _Work(plan, plan.id, metadata_of(plan), predictor)
+    work = _Work(plan, plan.id, metadata_of(plan), predictor, _others(plan, predictor, rivals or {}))
     if plan.model.family == "trees":
         give_back_memory()
     _works.clear()
     _works[staging] = work
     return work
+
+
+def _others(plan: Plan, predictor: Predictor, rivals: Mapping[str, Predictor]) -> Others | None:
+    if not plan.rivals:
+        return None
+    from mlserve_cli.scoring.others import open_others  # with the hash and the comparison, which few runs need
+
+    return open_others(plan, predictor, rivals)
 
 
 def _opened(staging: str) -> _Work:
@@ -132,7 +153,8 @@ def _opened(staging: str) -> _Work:
 def _score_task(job: Job, work: _Work) -> TaskRecord:
     staging, plan = storage.Staging(Path(job.staging)), work.plan
     task, started_at_s, started = plan.tasks[job.task], time.time(), time.perf_counter()
-    tally = _Tally(profiler=_profiler(plan))
+    others = work.others.begin(task, room=job.challengers) if work.others is not None else None
+    tally = _Tally(profiler=_profiler(plan), others=others)
     rows_out, part = _publish_once(
         staging.data / f"{task.stem}{plan.part_suffix}", lambda file: _write_part(file, job, work, task, tally)
     )
@@ -158,6 +180,9 @@ def _score_task(job: Job, work: _Work) -> TaskRecord:
         peak_memory_bytes=process_peak_bytes(),
         scored_rows=tally.scored_rows,
         profile=profile,
+        challengers=others.publish(staging, task) if others is not None else (),
+        arm_rows=tuple(others.arms.rows) if others is not None else (),
+        rows_without_key=others.arms.without_key if others is not None else 0,
     )
     storage.publish(staging.record(task.id), lambda file: file.write(encode_sealed(record)))
     return record
@@ -214,13 +239,15 @@ def _scored(job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolEx
             converted = convert_chunk(chunk, plan, shard=shard)
         for column, count in converted.coerced.items():
             tally.coerced[column] = tally.coerced.get(column, 0) + count
-        scored, scored_rows = score_rows(
-            converted,
-            plan=plan,
-            predictor=work.predictor,
-            clock=tally.clock,
-            mapper=pool.map if pool else map,
-        )
+        mapper = pool.map if pool else map
+        if tally.others is not None and tally.others.is_split:
+            scored, scored_rows = tally.others.score_split(
+                chunk, converted, shard=shard, clock=tally.clock, mapper=mapper
+            )
+        else:
+            scored, scored_rows = score_rows(
+                converted, plan=plan, predictor=work.predictor, clock=tally.clock, mapper=mapper
+            )
         tally.scored_rows += scored_rows
         if len(scored.faults):
             if plan.on_error == "fail":
@@ -230,6 +257,8 @@ def _scored(job: Job, work: _Work, task: Task, tally: _Tally, pool: ThreadPoolEx
         if tally.profiler is not None:
             with tally.clock.timing("profile"):
                 tally.profiler.add(chunk, converted, rows, kept=scored.kept, shard=shard)
+        if tally.others is not None:
+            tally.others.score_beside(chunk, converted, rows, scored=scored, shard=shard, mapper=mapper)
         yield rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 import numpy as np
@@ -41,6 +41,7 @@ def verify(run: str) -> Verified:
     check_files(manifest, path.parent)
     _prove_nothing_extra(manifest, path)
     _prove_rows(manifest, path.parent)
+    _prove_other_models(manifest, path.parent)
     size_bytes = sum(file.size_bytes for file in manifest.outputs)
     return Verified(manifest, path, len(manifest.outputs), size_bytes)
 
@@ -100,12 +101,22 @@ def _prove_files_are_the_tasks(manifest: Manifest, path: Path) -> None:
 def _prove_nothing_extra(manifest: Manifest, path: Path) -> None:
     if path.name != "manifest.json":
         return
-    known = {"manifest.json", "data", "quarantine", *(file.path for file in manifest.outputs)}
+    files = [file.path for file in manifest.outputs]
+    folders_of_files = {str(folder) for file in files for folder in PurePosixPath(file).parents}
+    known = {"manifest.json", "data", "quarantine", *files, *folders_of_files}
     for folder, folders, names in os.walk(path.parent):
         for name in (*folders, *names):
             relative = os.path.relpath(os.path.join(folder, name), path.parent)
             if relative not in known:
                 raise _mismatch("a file stands in the run that is not part of it", path.parent / relative)
+
+
+def _prove_other_models(manifest: Manifest, root: Path) -> None:
+    if manifest.plan.rivals:
+        from mlserve_cli.scoring.verify_rivals import prove_challengers, prove_split  # with the hash: few runs need it
+
+        prove_challengers(manifest, root)
+        prove_split(manifest, root)
 
 
 def _prove_rows(manifest: Manifest, root: Path) -> None:

@@ -69,9 +69,12 @@ def commit_files(staged: Sequence[tuple[Path, Path]], *, overwrite: bool) -> Non
 
 
 def _folders_bottom_up(payload: Path) -> list[Path]:
-    """The payload's folders, those below first. An empty quarantine/ is not part of a run."""
-    with suppress(OSError):
-        os.rmdir(payload / "quarantine")
+    """The payload's folders, those below first. Empty ones are no part of a run: no row was set aside, no challenger
+    got through a task."""
+    beside = payload / "challengers"
+    for folder in (*(beside.iterdir() if beside.is_dir() else ()), beside, payload / "quarantine"):
+        with suppress(OSError):
+            os.rmdir(folder)
     return [Path(folder) for folder, _, _ in os.walk(payload, topdown=False)]
 
 

@@ -3,7 +3,7 @@
 .NAME.mlserve-<first 16 of the plan id>/   0700
     plan.json                              written first
     records/task-00012.json                task 12 is complete
-    run/                                   what becomes OUT: data/, quarantine/, manifest.json
+    run/                                   what becomes OUT: data/, quarantine/, challengers/, manifest.json
     old/                                   only where OUT cannot be swapped in one step, for that moment
 """
 
@@ -51,6 +51,10 @@ class Staging(msgspec.Struct, frozen=True):
         return self.payload / "quarantine"
 
     @property
+    def challengers(self) -> Path:
+        return self.payload / "challengers"
+
+    @property
     def manifest(self) -> Path:
         return self.payload / "manifest.json"
 
@@ -60,6 +64,16 @@ class Staging(msgspec.Struct, frozen=True):
 
     def record(self, task: int) -> Path:
         return self.records / f"task-{task:05d}.json"
+
+    def challenger(self, name: str) -> Path:
+        """Where a challenger's parts go; made where it does not stand yet, since most runs have none."""
+        folder = self.challengers / name
+        with translated(folder, "create"):
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                sync_folder(self.challengers)
+                sync_folder(self.payload)
+        return folder
 
     def exists(self) -> bool:
         return os.path.lexists(self.root)
@@ -92,7 +106,8 @@ class Staging(msgspec.Struct, frozen=True):
     def sweep(self) -> None:
         """Remove the drafts that killed processes left, where it stands. Nobody may be writing any more."""
         with translated(self.root, "remove what was half written"):
-            for folder in (self.root, self.records, self.payload, self.data, self.quarantine):
+            beside = self.challengers.iterdir() if self.challengers.is_dir() else ()
+            for folder in (self.root, self.records, self.payload, self.data, self.quarantine, *beside):
                 for draft in folder.glob(f".*{DRAFT_SUFFIX}"):
                     draft.unlink()
 
