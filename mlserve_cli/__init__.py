@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mlserve_cli.monitoring.evaluate import evaluate
     from mlserve_cli.monitoring.evaluation import Evaluation
     from mlserve_cli.reporting import Reported, report
+    from mlserve_cli.rollout import Compared, CompareRequest
+    from mlserve_cli.rollout.compare import compare
     from mlserve_cli.scoring import (
         Preview,
         Replayed,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Audited",
     "BenchResult",
+    "CompareRequest",
+    "Compared",
     "Dialect",
     "Evaluation",
     "Manifest",
@@ -48,6 +52,7 @@ __all__ = [
     "__version__",
     "audit",
     "bench",
+    "compare",
     "evaluate",
     "inspect",
     "preview",
@@ -66,6 +71,9 @@ _HOMES = {
     "told": "telling",
     "BenchResult": "benchmark",
     "bench": "benchmark",
+    "CompareRequest": "rollout",
+    "Compared": "rollout",
+    "compare": "rollout",
     "Dialect": "tables",
     "Evaluation": "monitoring.evaluation",
     "evaluate": "monitoring.evaluate",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlserve_cli.cli import audit, bench, evaluate, inspect, report, score, tune, verify, watch
+from mlserve_cli.cli import audit, bench, compare, evaluate, inspect, report, score, tune, verify, watch
 from mlserve_cli.cli.command import Command, Group
 from mlserve_cli.cli.model import model_app
 
@@ -48,6 +48,7 @@ app.command("inspect", cls=Command, short_help="Show a model, a run, or data.")(
 app.command("bench", cls=Command, short_help="Measure it beside a script and the machine's limit.")(bench.bench)
 app.command("audit", cls=Command, short_help="Prove an audit log, and say what is odd in it.")(audit.audit)
 app.command("evaluate", cls=Command, short_help="Hold runs against labels that came in later.")(evaluate.evaluate)
+app.command("compare", cls=Command, short_help="Two models side by side, and how sure it is.")(compare.compare)
 app.command("tune", cls=Command, short_help="Find the fastest settings for a model and its input.")(tune.tune)
 app.command("report", cls=Command, short_help="A run, or many, as one page of HTML.")(report.report)
 app.command("watch", cls=Command, short_help="Score each shard as it arrives.")(watch.watch)

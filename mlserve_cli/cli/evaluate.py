@@ -223,7 +223,7 @@ def evaluate(
     found = mlserve_cli.evaluate(
         *runs,
         labels=labels,
-        on=_pairs(on or ()),
+        on=id_pairs(on or ()),
         label=label,
         positive=positive,
         task=task,
@@ -248,7 +248,7 @@ def evaluate(
     return 0 if found.passed else 4
 
 
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
+def id_pairs(texts: Sequence[str]) -> dict[str, str]:
     """The run's name of each id column, and the labels' name of it."""
     found: dict[str, str] = {}
     for text in parse.names(texts):

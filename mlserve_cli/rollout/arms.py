@@ -146,7 +146,7 @@ def _pieces(
     places = (
         np.full(table.num_rows, -1, np.int64)
         if labels is None
-        else places_of_labels(table.select(on), labels, keep=asked.keep)
+        else places_of_labels(table.select(on), labels, asked=asked)
     )
     kept = np.flatnonzero(np.asarray(takes_part.to_numpy(), np.bool_))
     rows = table.take(pa.array(kept))

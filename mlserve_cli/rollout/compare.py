@@ -192,7 +192,7 @@ def _labelled(
     groups: Groups | None,
 ) -> Labelled | None:
     """Each run's rows find their labels by themselves, so that one label may belong to a row of each."""
-    found = [places_of_labels(one.others, labels, keep=request.asked.keep) for one in pairs]
+    found = [places_of_labels(one.others, labels, asked=request.asked) for one in pairs]
     places = np.concatenate(found)
     chosen = np.flatnonzero(places >= 0)
     if not len(chosen):
@@ -213,6 +213,8 @@ def _labels(request: CompareRequest, run: FoundRun) -> Labels | None:
     with libraries():
         import scipy.stats  # noqa: F401
         import sklearn.metrics  # noqa: F401
+    if request.asked.as_of is not None and request.label_time is None:
+        raise UsageError("--as-of needs to know when a label became known", "--as-of", "name the column: --label-time")
     on = dict(request.on) or {name: name for name in id_columns(run.manifest)}
     return read_labels(
         request.labels,

@@ -13,7 +13,7 @@ from mlserve_cli.contract import Contract
 from mlserve_cli.errors import DataError, shown
 from mlserve_cli.monitoring import influence
 from mlserve_cli.monitoring.join import Keep, holds_numbers, join, label_keys
-from mlserve_cli.monitoring.labels import Labels
+from mlserve_cli.monitoring.labels import Labels, parse_time
 from mlserve_cli.monitoring.metrics import SMALLER_IS_BETTER, measure
 from mlserve_cli.monitoring.outcomes import Outcomes
 from mlserve_cli.monitoring.question import COMPARISON, Question, Task, ask, class_texts, predicted_of, truth_of
@@ -36,15 +36,17 @@ class Asked:
     score: str | None = None
     threshold: float | None = None
     keep: Keep = "error"
+    as_of: str | None = None
 
 
-def places_of_labels(ids: pa.Table, labels: Labels, *, keep: Keep) -> NDArray[np.int64]:
+def places_of_labels(ids: pa.Table, labels: Labels, *, asked: Asked) -> NDArray[np.int64]:
     """For each row of one run the place of its label, -1 where there is none (int64, shape [rows])."""
     numeric = tuple(
         holds_numbers(one.type) or holds_numbers(other.type)
         for one, other in zip(ids.columns, labels.ids.columns, strict=True)
     )
-    keys = label_keys(labels.ids, labels.values, numeric=numeric, times=labels.times, keep=keep)
+    moment = None if asked.as_of is None else parse_time(asked.as_of)
+    keys = label_keys(labels.ids, labels.values, numeric=numeric, times=labels.times, as_of=moment, keep=asked.keep)
     return join(ids, keys, numeric=numeric).places
 
 
