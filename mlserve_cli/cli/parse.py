@@ -71,6 +71,30 @@ def share(text: str) -> float:
     return value
 
 
+def percent(text: str) -> float:
+    """From 0 to 100, with or without its sign."""
+    value = number(text.removesuffix("%"))
+    if not 0 <= value <= 100:
+        raise ValueError(f"{text!r} is no percentage; write it as in 5 or 2.5%")
+    return value
+
+
+def shares(texts: Sequence[str], option: str) -> dict[str, float]:
+    """MODEL=50,OTHER=50 of one option or of several, in percent; a model's path may have = in it."""
+    found: dict[str, float] = {}
+    for text in names(texts):
+        name, equals, share = text.rpartition("=")
+        if not (name and equals):
+            raise UsageError(f"{shown(text)} is not of the form MODEL=PERCENT", option, f"as in {option} a:4=50,a:5=50")
+        if name in found:
+            raise UsageError(f"{shown(name)} is named twice", option, "say it once")
+        try:
+            found[name] = percent(share)
+        except ValueError as error:
+            raise UsageError(str(error), option, "the shares are 100 in all") from error
+    return found
+
+
 def seconds(text: str) -> float:
     """A time of at least a millisecond."""
     if number(text) < 0.001:

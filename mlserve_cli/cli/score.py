@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import typer
 
-from mlserve_cli.cli import options, parse, telling_options
+from mlserve_cli.cli import options, parse, rollout_options, telling_options
 from mlserve_cli.cli.command import taking
 from mlserve_cli.cli.settings import settings_of
 from mlserve_cli.cli.terminal import STREAM, TERMINAL
@@ -23,7 +23,8 @@ TAKE_UP = "what is finished stands: take it up with --resume"
 
 def request_of(
     context: typer.Context,
-    model: options.Model,
+    *,
+    model: rollout_options.ModelUnlessSplit = None,
     inputs: options.Inputs,
     output: options.Output,
     registry: options.Registry = None,
@@ -61,13 +62,18 @@ def request_of(
     predictor: options.Predictor = "auto",
     deduplicate: options.Deduplicate = "auto",
     limit: options.Limit = None,
+    challenger: rollout_options.Challengers = None,
+    canary: rollout_options.Canary = None,
+    split: rollout_options.Split = None,
+    split_key: rollout_options.SplitKey = None,
+    split_salt: rollout_options.SplitSalt = None,
 ) -> ScoreRequest:
     """What a run is asked to be: every option that decides what is scored, and how; `watch` has them for each shard."""
     from mlserve_cli import scoring
     from mlserve_cli.tables import text_of
 
     return scoring.ScoreRequest(
-        model=model,
+        model=model or "",
         inputs=tuple(inputs),
         output=_checked_output(output),
         registry=registry,
@@ -104,6 +110,11 @@ def request_of(
         task_timeout=task_timeout,
         predictor=predictor,
         deduplicate=deduplicate,
+        challengers=tuple(challenger or ()),
+        canary=canary,
+        split=parse.shares(split or (), "--split"),
+        split_key=split_key,
+        split_salt=split_salt,
         reuse=reuse,
         limit=limit,
         settings=settings_of(context),

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mlserve_cli.cli.progress import MIB, duration
+from mlserve_cli.cli.rollout_looks import other_facts, other_lines, planned_facts, planned_lines
 from mlserve_cli.errors import shown
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def run_lines(result: RunResult) -> list[str]:
     )
     return [
         f"{head}: {rows.rows_in:,} rows of {files} in {took} ({speed.rows_per_s:,.0f} rows/s)",
-        f"  model     {shown(_model_name(manifest))}, {model.precision}, {model.digest[:19]}",
+        f"  model     {shown(model_name(manifest))}, {model.precision}, {model.digest[:19]}",
         f"  rows      {rows_text(manifest)}",
         f"  time      {took}, {count_text(at_once, 'task')} at a time{_expected(manifest)}",
         f"  stages    {spent}",
         *_repeats(manifest),
+        *other_lines(manifest),
         f"  memory    {memory:,} MiB at most (estimated {expected:,} MiB)",
         *_faults(manifest),
         *_set_aside(result),
@@ -72,6 +74,7 @@ def run_facts(result: RunResult) -> Facts:
         "seconds": manifest.run.seconds,
         "rows_per_s": manifest.throughput.rows_per_s,
         "peak_memory_bytes": manifest.throughput.peak_memory_bytes,
+        **other_facts(manifest),
     }
 
 
@@ -91,6 +94,7 @@ def preview_lines(found: Preview) -> list[str]:
         f"  writes    {', '.join(map(shown, found.output_columns))}",
         f"  batches   of {plan.batch_rows:,} rows, chunks of {layout.chunk_rows:,}",
         f"  repeats   {_window_text(plan)}",
+        *planned_lines(plan),
         f"  estimate  {duration(found.expected_seconds)}, {found.estimate.peak_memory_bytes // MIB:,} MiB at most",
         *(_task_line(task, plan) for task in plan.tasks[:TASKS_SHOWN]),
         *([f"  … and {more:,} more"] if more > 0 else []),
@@ -124,6 +128,7 @@ def preview_facts(found: Preview) -> Facts:
         "output_columns": list(found.output_columns),
         "estimated_seconds": round(found.expected_seconds, 3),
         "estimated_peak_memory_bytes": found.estimate.peak_memory_bytes,
+        **planned_facts(plan),
     }
 
 
@@ -132,7 +137,7 @@ def verified_lines(found: Verified) -> list[str]:
     return [
         f"verified: {rows_text(found.manifest)}; every digest, count and place holds",
         f"  files     {found.files:,}, {found.size_bytes:,} bytes",
-        f"  model     {shown(_model_name(found.manifest))}, {found.manifest.model.digest}",
+        f"  model     {shown(model_name(found.manifest))}, {found.manifest.model.digest}",
         f"  manifest  {shown(str(found.manifest_path), limit=400)}",
     ]
 
@@ -213,7 +218,8 @@ def _expected(manifest: Manifest) -> str:
     return "" if expected is None else f" (estimated {duration(expected)})"
 
 
-def _model_name(manifest: Manifest) -> str:
+def model_name(manifest: Manifest) -> str:
+    """Name, version, and the alias that named it."""
     model = manifest.model
     alias = f" (@{model.alias})" if model.alias else ""
     return f"{model.name} {model.version}".strip() + alias

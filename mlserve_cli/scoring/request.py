@@ -71,6 +71,11 @@ class ScoreRequest:
     command: tuple[str, ...] = ()
 
     @property
+    def champion(self) -> str:
+        """The model as it was asked for: of a split the first."""
+        return self.model or next(iter(self.split), "")
+
+    @property
     def single_file(self) -> bool:
         """Whether OUT is one file rather than a folder."""
         return self.output.endswith(SINGLE_FILE_ENDINGS)

@@ -38,8 +38,8 @@ class Beginning:
     @property
     def job(self) -> str:
         """What the run is one of, the same every night: the model as it was asked for, without a version or alias."""
-        name = os.path.basename(os.path.normpath(self.request.model)).removesuffix(".onnx")
-        return text_of(name if os.sep in self.request.model else name.partition("@")[0].partition(":")[0])
+        name = os.path.basename(os.path.normpath(self.request.champion)).removesuffix(".onnx")
+        return text_of(name if os.sep in self.request.champion else name.partition("@")[0].partition(":")[0])
 
 
 @dataclass(frozen=True, slots=True)

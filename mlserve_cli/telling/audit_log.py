@@ -48,7 +48,7 @@ def note_beginning(path: str, beginning: Beginning) -> str:
             pid=os.getpid(),
             mlserve=__version__,
             job=beginning.job,
-            model=text_of(request.model),
+            model=text_of(request.champion),
             inputs=list(map(text_of, request.inputs)),
             output=text_of(request.output),
             directory=beginning.directory,

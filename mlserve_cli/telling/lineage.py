@@ -84,7 +84,7 @@ def _run_facet(ending: Ending) -> Json:
         "seconds": round(ending.seconds, 3),
         "planId": plan.id if plan is not None else None,
         "model": {
-            "name": plan.model.name if plan is not None else text_of(ending.beginning.request.model),
+            "name": plan.model.name if plan is not None else text_of(ending.beginning.request.champion),
             "version": plan.model.version if plan is not None else "",
             "digest": plan.model.digest if plan is not None else "",
             "alias": manifest.model.alias if manifest is not None else "",

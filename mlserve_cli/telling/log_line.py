@@ -131,7 +131,7 @@ def _message(ending: Ending) -> str:
 
 def _model(ending: Ending) -> LoggedModel:
     if ending.plan is None:
-        return LoggedModel(text_of(ending.beginning.request.model), "", "", "")
+        return LoggedModel(text_of(ending.beginning.request.champion), "", "", "")
     model = ending.plan.model
     alias = ending.manifest.model.alias if ending.manifest is not None else ""
     return LoggedModel(model.name, model.version, alias, model.digest)
