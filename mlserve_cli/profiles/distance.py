@@ -83,7 +83,7 @@ def chi_square(cells: Cells) -> float:
     be expected make it larger than chance allows.
     """
     base, now = _smoothed(cells)
-    pooled = (base * cells.base_rows + now * cells.now_rows) / max(cells.base_rows + cells.now_rows, 1)
+    pooled = base + (now - base) * cells.now_rows / max(cells.base_rows + cells.now_rows, 1)
     return float(np.sum((now - base) ** 2 / pooled))
 
 

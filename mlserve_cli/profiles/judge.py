@@ -84,9 +84,9 @@ def _compared(base: Profile, now: Profile, thresholds: Thresholds, *, role: Role
 
 
 def _measured(name: str, base: ColumnProfile, now: ColumnProfile, *, role: Role, limits: Limits) -> Compared:
-    if base.kind != now.kind:  # nothing that both have
+    if base.kind != now.kind and base.rows and now.rows:  # they have no value in common
         return Compared(name, role, base, now, limits, {"js": 1.0}, {"kind": 0.0})
-    if base.kind == "number":
+    if base.kind == now.kind == "number":
         return _measured_numbers(name, base, now, role=role, limits=limits)
     return _measured_categories(name, base, now, role=role, limits=limits)
 
@@ -127,7 +127,7 @@ def _cell_figures(cells: distance.Cells) -> dict[str, float]:
 
 def _sizes(cells: distance.Cells, *, base_error: float, now_error: float) -> tuple[float, float]:
     """How many exactly known rows each side is worth."""
-    pooled = (cells.base * cells.base_rows + cells.now * cells.now_rows) / max(cells.base_rows + cells.now_rows, 1)
+    pooled = cells.base + (cells.now - cells.base) * cells.now_rows / max(cells.base_rows + cells.now_rows, 1)
     shares = pooled[pooled > 0].tolist()
     return (
         noise.effective_rows(cells.base_rows, share_error=base_error, shares=shares),
@@ -216,6 +216,7 @@ def _rank(column: ColumnDrift) -> tuple[bool, float, float]:
         "unseen": column.unseen,
     }
     over = max((figures[name] / max(limit, 1e-9) for name, limit in column.limits.items()), default=0.0)
+    over = math.inf if "kind" in column.reasons else over
     return not column.reasons, -over, -column.psi
 
 

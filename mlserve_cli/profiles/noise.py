@@ -77,11 +77,11 @@ def unseen_p_value(unseen_rows: int, *, totals: NDArray[np.int64], base_rows: in
     """
     if not unseen_rows or not base_rows:
         return 1.0
-    chance = (now_rows / (base_rows + now_rows)) ** totals
-    exponents = np.linspace(0, 8, 161)[:, None]  # per row; the best of these is near enough to the best of all
-    with np.errstate(over="ignore"):
-        moments = np.log1p(chance * np.expm1(np.minimum(exponents * totals, 700.0))).sum(axis=1)
-    return float(np.exp(min(0.0, np.min(moments - exponents[:, 0] * unseen_rows))))
+    chance = totals * math.log(now_rows / (base_rows + now_rows))  # of each category, as a logarithm
+    others = np.log1p(-np.exp(chance))
+    exponents = np.geomspace(1e-6, 10, 141)[:, None]  # the best of these is near enough to the best of all
+    moments = np.logaddexp(others, chance + exponents * totals).sum(axis=1)
+    return math.exp(min(0.0, float(np.min(moments - exponents[:, 0] * unseen_rows))))
 
 
 def chi_square_tail(value: float, *, freedom: int) -> float:
