@@ -44,7 +44,7 @@ def compare(
     challenger: Annotated[
         str,
         option(
-            "--against",
+            "--challenger",
             panel=options.DATA,
             metavar="NAME[:VERSION]",
             help="Which challenger of the run, or which arm of its split, where it has several.",

@@ -83,10 +83,20 @@ def test_each_option_and_argument_has_help(command: str) -> None:
     assert silent == []
 
 
+# Where one word has two meanings of its own: labels are what a run writes, and what later turned out to be true.
+MEANS_ANOTHER = {
+    ("compare", "--challenger"),
+    ("compare", "--labels"),
+    ("evaluate", "--labels"),
+    ("evaluate", "--output"),
+    ("report", "--output"),
+}
+
+
 @pytest.mark.parametrize("command", sorted(TOP))
 def test_an_option_means_the_same_in_each_command(command: str) -> None:
     for name, parameter in options_of(command).items():
-        if name in options_of("score"):
+        if name in options_of("score") and (command, name) not in MEANS_ANOTHER:
             assert parameter.help == options_of("score")[name].help, name
 
 
