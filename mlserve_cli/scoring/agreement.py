@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserve_cli import features
-from mlserve_cli.contract import Contract
+from mlserve_cli.contract import Contract, threshold_output
 from mlserve_cli.contract import compute as pc
 from mlserve_cli.manifest import PairedColumn, RivalRecord, ScoreDifference
 
@@ -44,11 +44,12 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 def pair_columns(champion: Contract, challenger: Contract) -> Pairing:
-    """Scores by their names; where none has its like and each model has but one, that one."""
+    """Scores by their names; where none has its like, the one score of each, or the probability of its second class."""
     ours, theirs = features.output_schema(champion), features.output_schema(challenger)
     scores = tuple((name, name) for name in _floats_of(ours) if name in _floats_of(theirs))
-    if not scores and len(_floats_of(ours)) == len(_floats_of(theirs)) == 1:
-        scores = ((_floats_of(ours)[0], _floats_of(theirs)[0]),)
+    own = threshold_output(champion.outputs), threshold_output(challenger.outputs)
+    if not scores and own[0] is not None and own[1] is not None:
+        scores = ((own[0].columns[-1], own[1].columns[-1]),)
     labels = _label_of(champion), _label_of(challenger)
     comparable = all(labels) and ours.field(labels[0]).type == theirs.field(labels[1]).type
     widths = tuple(pair for pair in scores if _width(ours.field(pair[0]).type) == _width(theirs.field(pair[1]).type))

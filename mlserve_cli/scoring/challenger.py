@@ -30,7 +30,6 @@ from mlserve_cli.session import Predictor
 from mlserve_cli.tables import Chunk, Shard
 
 Rows = NDArray[np.int64]
-NO_ROOM = "it does not fit into the memory limit beside the champion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,11 @@ def open_challengers(plan: Plan, predictors: Sequence[Predictor | None]) -> tupl
 class Challengers:
     """The challengers of one task. No method raises for what is a challenger's own fault."""
 
-    def __init__(self, rivals: Sequence[OpenRival], plan: Plan, task: Task, *, room: bool = True) -> None:
+    def __init__(self, rivals: Sequence[OpenRival], plan: Plan, task: Task, *, alone: str = "") -> None:
         self._plan = plan
         self._start_row = sum(before.rows for before in plan.tasks[: task.id])
         self._several = [
-            _Beside(rival, Comparison(pair_columns(plan.contract, rival.plan.contract)), rival.error or _why_not(room))
+            _Beside(rival, Comparison(pair_columns(plan.contract, rival.plan.contract)), rival.error or alone)
             for rival in rivals
         ]
 
@@ -154,10 +153,6 @@ def _open(plan: Plan, rival: PlannedRival, predictor: Predictor | None) -> OpenR
     except Exception as error:  # noqa: BLE001  a challenger's trouble is a value, whatever it is
         return OpenRival(rival.name, own, None, _told(error))
     return OpenRival(rival.name, own, predictor)
-
-
-def _why_not(room: bool) -> str:
-    return "" if room else NO_ROOM
 
 
 @contextmanager

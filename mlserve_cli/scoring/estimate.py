@@ -43,7 +43,7 @@ def _of_all_models(plan: Plan, layout: Layout, predictor: Predictor, rivals: Map
     if plan.split is not None:
         several = [own, *(_of_rival(plan, rival, layout, rivals) for rival in plan.split.rivals)]
         return sum(percent * each / 100 for percent, each in zip(plan.split.percents, several, strict=True))
-    takes_part = plan.challengers if layout.challengers else ()
+    takes_part = () if layout.alone else plan.challengers
     return own + sum(_of_rival(plan, rival, layout, rivals) for rival in takes_part)
 
 

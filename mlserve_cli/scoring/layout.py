@@ -25,10 +25,13 @@ THREADS_BYTES = 1 << 30
 THREADS_MOST = 4
 
 
+NO_ROOM = "it does not fit into the memory limit beside the champion"
+
+
 class Layout(msgspec.Struct, frozen=True):
     """`lanes` tasks at once, on threads of this process or on as many workers.
 
-    `challengers` is whether they fit, too; where they do not, they sit out.
+    `alone` is why challengers take no part, "" where they do.
     """
 
     lanes: int
@@ -36,7 +39,7 @@ class Layout(msgspec.Struct, frozen=True):
     threads_per_worker: int
     chunk_rows: int
     estimate: Estimate
-    challengers: bool = True
+    alone: str = ""
 
 
 def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int, rival_bytes: int = 0) -> Layout:
@@ -50,7 +53,7 @@ def lay_out(plan: Plan, request: ScoreRequest, *, model_bytes: int, rival_bytes:
         if not plan.challengers:
             raise
         alone = _laid_out(plan.of_champion, request, model_bytes=model_bytes)
-        return msgspec.structs.replace(alone, challengers=False)
+        return msgspec.structs.replace(alone, alone=NO_ROOM)
 
 
 def _laid_out(plan: Plan, request: ScoreRequest, *, model_bytes: int) -> Layout:

@@ -26,11 +26,11 @@ class Others(msgspec.Struct, frozen=True):
     challengers: tuple[OpenRival, ...]
     arms: tuple[Arm, ...]
 
-    def begin(self, task: Task, *, room: bool) -> OthersOfTask:
-        """Ready for a task's rows; without `room` challengers sit out."""
+    def begin(self, task: Task, *, alone: str) -> OthersOfTask:
+        """Ready for a task's rows; `alone` is why challengers take no part, "" where they do."""
         return OthersOfTask(
             self,
-            Challengers(self.challengers, self.plan, task, room=room),
+            Challengers(self.challengers, self.plan, task, alone=alone),
             ArmTally([0] * len(self.arms)),
         )
 

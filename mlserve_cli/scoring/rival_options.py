@@ -84,6 +84,8 @@ def _check_rows(request: ScoreRequest) -> None:
             option,
             "--split-key COLUMN, as in --split-key customer_id; without it --id-column is taken",
         )
+    if request.reuse is not None:
+        raise UsageError(f"--reuse contradicts {option}", "", "leave --reuse out: each row is scored by its own model")
     if request.deduplicate == "on":
         raise UsageError(f"--deduplicate on contradicts {option}", "", "leave --deduplicate out")
     if request.canary is None and request.challengers:

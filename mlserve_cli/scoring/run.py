@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,6 +71,7 @@ class OpenRun(msgspec.Struct):
     lost_workers: int = 0
     expected_seconds: float | None = None
     rivals: Rivals = NO_RIVALS
+    again: list[Job] = []
     memory: MemoryWatch = msgspec.field(default_factory=MemoryWatch)
 
     @property
@@ -189,9 +190,16 @@ def run_tasks(run: OpenRun, *, predictor: Predictor, observer: Observer) -> None
         elif jobs:  # the driver has nothing else to do while its workers start
             expected = expected_seconds(run.plan, run.layout, predictor=predictor, rivals=run.rivals.predictors)
             run.expected_seconds = round(expected, 3)
-        for event in engine.run(jobs, run_job, standing=lambda job: standing_record(run.staging, job)):
-            _take_event(run, event, observer=observer)
-            _check_errors(run, allowed)
+        _carry_out(run, engine, jobs, allowed=allowed, observer=observer)
+        _carry_out(run, engine, run.again, allowed=allowed, observer=observer)
+
+
+def _carry_out(
+    run: OpenRun, engine: engines.Engine, jobs: Sequence[Job], *, allowed: int | None, observer: Observer
+) -> None:
+    for event in engine.run(jobs, run_job, standing=lambda job: standing_record(run.staging, job)):
+        _take_event(run, event, observer=observer)
+        _check_errors(run, allowed)
 
 
 def _refuse_what_stands(place: Place, request: ScoreRequest) -> None:
@@ -318,13 +326,22 @@ def _take_event(run: OpenRun, event: Event, *, observer: Observer) -> None:
         case engines.Died(job=job, deaths=deaths, detail=detail, given_up=given_up):
             run.lost_workers += 1
             task = run.plan.tasks[job.task]
-            if given_up:
+            if given_up and not _again_alone(run, job, f"its worker died {deaths} times: {detail}"):
                 name = run.plan.inputs[task.shard].name
                 raise WorkersDied(name, task.start_row, task.stop_row, deaths, detail)
             observer.lost(f"{detail}: {describe(task, run.plan)}")
         case engines.TimedOut(job=job, seconds=seconds):
             task = run.plan.tasks[job.task]
-            raise TaskTimeout(run.plan.inputs[task.shard].name, task.start_row, task.stop_row, seconds)
+            if not _again_alone(run, job, f"the task ran longer than --task-timeout {seconds:.3g} s"):
+                raise TaskTimeout(run.plan.inputs[task.shard].name, task.start_row, task.stop_row, seconds)
+
+
+def _again_alone(run: OpenRun, job: Job, reason: str) -> bool:
+    """Whether the task is tried once more without its challengers, who may be what ended it."""
+    if job.alone or not run.plan.challengers:
+        return False
+    run.again.append(msgspec.structs.replace(job, alone=reason))
+    return True
 
 
 def _check_errors(run: OpenRun, allowed: int | None) -> None:

@@ -41,14 +41,14 @@ T = TypeVar("T")
 class Job(msgspec.Struct, frozen=True):
     """What is handed to a worker: where the plan lies, which task, and how this machine carries it out.
 
-    `challengers` is whether there is room for them.
+    `alone` is why challengers take no part in it, "" where they do.
     """
 
     staging: str
     task: int
     chunk_rows: int
     threads: int
-    challengers: bool = True
+    alone: str = ""
 
 
 class TaskFailure(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ def jobs_of(tasks: Iterable[Task], *, staging: storage.Staging, layout: Layout) 
     """What the tasks are to a worker, in the order given."""
     root = str(staging.root)
     chunk_rows, threads = layout.chunk_rows, layout.threads_per_worker
-    return [Job(root, task.id, chunk_rows, threads, layout.challengers) for task in tasks]
+    return [Job(root, task.id, chunk_rows, threads, layout.alone) for task in tasks]
 
 
 def run_job(job: Job) -> TaskRecord | TaskFailure:
@@ -153,7 +153,7 @@ def _opened(staging: str) -> _Work:
 def _score_task(job: Job, work: _Work) -> TaskRecord:
     staging, plan = storage.Staging(Path(job.staging)), work.plan
     task, started_at_s, started = plan.tasks[job.task], time.time(), time.perf_counter()
-    others = work.others.begin(task, room=job.challengers) if work.others is not None else None
+    others = work.others.begin(task, alone=job.alone) if work.others is not None else None
     tally = _Tally(profiler=_profiler(plan), others=others)
     rows_out, part = _publish_once(
         staging.data / f"{task.stem}{plan.part_suffix}", lambda file: _write_part(file, job, work, task, tally)
