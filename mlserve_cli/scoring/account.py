@@ -35,7 +35,8 @@ from mlserve_cli.manifest import (
     WorkerAccount,
 )
 from mlserve_cli.planning import Plan
-from mlserve_cli.profiles import Profile
+from mlserve_cli.profiles import Drift, Profile
+from mlserve_cli.scoring.drift_check import DRIFT_EXIT_CODE
 from mlserve_cli.scoring.layout import Layout
 from mlserve_cli.scoring.machine import cpu_model
 from mlserve_cli.scoring.model_account import model_account
@@ -69,7 +70,11 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 def account(
-    facts: Facts, *, files: Sequence[OutputFile] | None, profiled: tuple[Profile, OutputFile] | None = None
+    facts: Facts,
+    *,
+    files: Sequence[OutputFile] | None,
+    profiled: tuple[Profile, OutputFile] | None = None,
+    drift: Drift | None = None,
 ) -> Manifest:
     """The manifest of a run whose every task has its record; `files` where the parts were joined into other files.
 
@@ -80,7 +85,7 @@ def account(
     rows = _rows(records)
     return Manifest(
         format=MANIFEST_FORMAT,
-        run=_run(facts, rows),
+        run=_run(facts, rows, drift),
         model=model_account(facts.model, facts.plan),
         inputs=_inputs(facts.plan, records),
         outputs=(*(_parts(records) if files is None else files), *([profiled[1]] if profiled is not None else [])),
@@ -90,6 +95,7 @@ def account(
         environment=environment(threads=facts.layout.threads_per_worker),
         plan=facts.plan,
         profile=profile_account(*profiled) if profiled is not None else None,
+        drift=drift,
         challengers=_challengers(facts, records),
         split=_split(facts, records),
     )
@@ -124,12 +130,11 @@ def _prove_conservation(plan: Plan, records: Sequence[TaskRecord]) -> None:
             )
 
 
-def _run(facts: Facts, rows: Rows) -> Run:
-    allowed = facts.request.allowed_errors(rows.rows_in)
+def _run(facts: Facts, rows: Rows, drift: Drift | None) -> Run:
     return Run(
         id=facts.plan_id,
         status="complete with rows in quarantine" if rows.rows_quarantined else "complete",
-        exit_code=QUARANTINED_EXIT_CODE if rows.rows_quarantined and allowed is None else 0,
+        exit_code=_exit_code(facts.request, rows, drift),
         started_at=_iso(facts.started_at_s),
         finished_at=_iso(facts.finished_at_s),
         seconds=round(facts.seconds, 6),
@@ -139,6 +144,13 @@ def _run(facts: Facts, rows: Rows) -> Run:
         reused_tasks=facts.reused_tasks,
         lost_workers=facts.lost_workers,
     )
+
+
+def _exit_code(request: ScoreRequest, rows: Rows, drift: Drift | None) -> int:
+    if request.fail_on_drift and drift is not None and not drift.passed:
+        return DRIFT_EXIT_CODE
+    aside = rows.rows_quarantined and request.allowed_errors(rows.rows_in) is None
+    return QUARANTINED_EXIT_CODE if aside else 0
 
 
 def _inputs(plan: Plan, records: Sequence[TaskRecord]) -> tuple[InputAccount, ...]:

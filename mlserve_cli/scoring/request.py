@@ -60,6 +60,9 @@ class ScoreRequest:
     predictor: Literal["auto", "onnxruntime", "trees"] = "auto"
     deduplicate: Literal["auto", "on", "off"] = "auto"
     profile: Literal["auto", "on", "off", "whole"] = "auto"
+    drift_profile: str | None = None
+    drift_thresholds: str | None = None
+    fail_on_drift: bool = False
     challengers: tuple[str, ...] = ()
     canary: float | None = None
     split: Mapping[str, float] = field(default_factory=dict)

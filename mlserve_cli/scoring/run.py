@@ -29,6 +29,7 @@ from mlserve_cli.planning import Plan, Task, difference
 from mlserve_cli.profiles import Profile
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import Facts, account
+from mlserve_cli.scoring.drift_check import DriftCheck
 from mlserve_cli.scoring.estimate import expected_seconds
 from mlserve_cli.scoring.layout import Layout, engine_for, lay_out
 from mlserve_cli.scoring.machine import MemoryWatch, watched_memory
@@ -71,6 +72,7 @@ class OpenRun(msgspec.Struct):
     lost_workers: int = 0
     expected_seconds: float | None = None
     rivals: Rivals = NO_RIVALS
+    drift_check: DriftCheck | None = None
     again: list[Job] = []
     memory: MemoryWatch = msgspec.field(default_factory=MemoryWatch)
 
@@ -83,7 +85,8 @@ class OpenRun(msgspec.Struct):
         """Account for every row, write the manifest, let the whole run appear in one step."""
         files = single_file.merge(self.plan, self.staging, self.place.out) if self.place.is_file else None
         profiled = self._profile()
-        manifest = account(self._facts(), files=files, profiled=profiled)
+        drift = self.drift_check.judge(profiled[0]) if self.drift_check is not None and profiled is not None else None
+        manifest = account(self._facts(), files=files, profiled=profiled, drift=drift)
         storage.replace(self.staging.manifest, encode_sealed(manifest))
         overwrite = self.request.if_exists == "overwrite"
         if self.place.is_file:
@@ -143,6 +146,7 @@ def open_run(
     place: Place,
     observer: Observer,
     rivals: Rivals = NO_RIVALS,
+    drift_check: DriftCheck | None = None,
 ) -> Iterator[OpenRun]:
     """The run's staging, created or taken up, with the records that stand in it.
 
@@ -154,7 +158,19 @@ def open_run(
     observer.planned(plan, layout.estimate)
     standing = _finished_run(place, plan, plan_id, request)
     staging = storage.staging_of(place.out, plan_id)
-    run = OpenRun(plan, plan_id, request, model, place, layout, staging, standing, time.time(), rivals=rivals)
+    run = OpenRun(
+        plan,
+        plan_id,
+        request,
+        model,
+        place,
+        layout,
+        staging,
+        standing,
+        time.time(),
+        rivals=rivals,
+        drift_check=drift_check,
+    )
     if standing is not None:
         if staging.exists():
             staging.discard()

@@ -14,6 +14,7 @@ from mlserve_cli.manifest import OutputFile, ProfileAccount, TaskRecord
 from mlserve_cli.planning import Plan, profile_every_for
 from mlserve_cli.profiles import Profile
 from mlserve_cli.scoring import single_file
+from mlserve_cli.scoring.drift_check import wants_profile
 from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.request import STREAM, ScoreRequest
 from mlserve_cli.tables import text_of
@@ -25,10 +26,12 @@ CHUNK_ROWS = 65_536
 def profile_every(request: ScoreRequest, *, is_package: bool, rows: int) -> int:
     """Of how many rows one goes to the quantiles of the run's profile; 0 for a run without a profile.
 
-    `auto` makes one where there is a place for it and a package that it may be compared with.
+    `auto` makes one where there is a place for it and a package that it may be compared with, and where an option asks
+    how far the rows have drifted.
     """
     folder = not request.single_file and request.output != STREAM
-    wanted = is_package and folder if request.profile == "auto" else request.profile != "off"
+    asked = wants_profile(request)
+    wanted = asked or (is_package and folder) if request.profile == "auto" else request.profile != "off"
     return profile_every_for(rows, whole=request.profile == "whole") if wanted else 0
 
 

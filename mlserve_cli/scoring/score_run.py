@@ -9,6 +9,7 @@ import msgspec
 from mlserve_cli.manifest import Manifest
 from mlserve_cli.planning import Estimate, Plan
 from mlserve_cli.registry import Use, login_name, note_use
+from mlserve_cli.scoring.drift_check import drift_check
 from mlserve_cli.scoring.estimate import expected_seconds
 from mlserve_cli.scoring.layout import Layout, lay_out
 from mlserve_cli.scoring.plan import make_plan
@@ -31,7 +32,7 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """0, or 3 where rows are in quarantine and no `--max-errors` allowed them."""
+        """0; 3 where rows are in quarantine and no `--max-errors` allowed them; 4 where they drifted and may not."""
         return self.manifest.run.exit_code
 
 
@@ -66,7 +67,10 @@ def score_as(request: ScoreRequest, *, observer: Observer, told: str = "") -> Ru
     with hold_output(request) as place, standard_input(request.inputs) as inputs:
         plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
         plan, rivals = with_rivals(plan, request, model, others, observer=observer)
-        with open_run(plan, request, model=model, place=place, observer=observer, rivals=rivals) as run:
+        check = drift_check(request, plan, model)
+        with open_run(
+            plan, request, model=model, place=place, observer=observer, rivals=rivals, drift_check=check
+        ) as run:
             if run.standing is not None:
                 return RunResult(run.standing, place.out, place.manifest, already=True)
             run_tasks(run, predictor=predictor, observer=observer)
@@ -91,6 +95,7 @@ def preview(request: ScoreRequest, *, observer: Observer = SILENT) -> Preview:
     with standard_input(request.inputs) as inputs:
         plan, predictor = make_plan(request, model, inputs=inputs, observer=observer)
         plan, rivals = with_rivals(plan, request, model, others, observer=observer)
+        drift_check(request, plan, model)  # what the run would refuse
         layout = lay_out(plan, request, model_bytes=model.facts.size_bytes, rival_bytes=rivals.size_bytes)
         expected = expected_seconds(plan, layout, predictor=predictor, rivals=rivals.predictors)
         return Preview(plan, model, layout, layout.estimate, expected)
