@@ -23,7 +23,7 @@ LOWEST = ROOT / ".nox" / "lowest"
 AIRFLOW = ROOT / ".nox" / "airflow"
 BENCH = ROOT / ".nox" / "bench"
 BENCHMARKS = "tests/benchmarks"
-QUICK = "not slow and not faults and not airflow and not convert"
+QUICK = "not slow and not faults and not airflow and not convert and not browser"
 ALL_CORES = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 DOCS = ROOT / "docs"
 
@@ -76,7 +76,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Processes killed, disks full, errors injected at each system call of a run (needs strace)."""
-    strace_installed(session)
+    apt_installed(session, "strace", why="the faults are injected with strace")
     pytest(session, "faults")
 
 
@@ -95,6 +95,13 @@ def convert(session: nox.Session) -> None:
     needs = "tests/convert/requirements.txt"
     home = environment(session, ROOT / ".nox" / "convert", "--editable", ".", "-r", needs, constraints=None)
     pytest(session, "convert", "tests/convert", where=home)  # other tests import what is not here
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The report's pages in a real headless Chromium: no network, accessible, any width, dark, light and in print."""
+    apt_installed(session, "chromium", why="the report is looked at in a browser")
+    pytest(session, "browser", "tests/reporting")
 
 
 @nox.session(default=False)
@@ -174,13 +181,14 @@ def environment(session: nox.Session, folder: Path, *requirements: str, constrai
     return folder / "bin"
 
 
-def strace_installed(session: nox.Session) -> None:
-    if shutil.which("strace"):
+def apt_installed(session: nox.Session, program: str, *, why: str) -> None:
+    """A program that Debian's package of the same name brings."""
+    if shutil.which(program):
         return
     if os.geteuid() != 0:
-        session.error("the faults are injected with strace: install it with `sudo apt-get install strace`")
+        session.error(f"{why}: install it with `sudo apt-get install {program}`")
     session.run("apt-get", "update", "-qq")
-    session.run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", "strace")
+    session.run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", program)
 
 
 def first_command_of(readme: Path) -> str:

@@ -68,10 +68,10 @@ def _table(caption: str, found: list[ColumnDrift], longest: float) -> Table:
         number("PSI"),
         number("KS"),
         number("JS"),
+        number("p"),
         number("mean"),
         number("missing"),
         number("out of range or new"),
-        number("p"),
     ]
     return table(caption, columns, [_row(column, longest) for column in found], most=STEADY_SHOWN)
 
@@ -89,10 +89,10 @@ def _row(column: ColumnDrift, longest: float) -> Row:
         Cell(figure(column.psi, digits=3), meter=meter),
         figure(column.ks, digits=3),
         figure(column.js, digits=3),
+        chance(column.p_value),
         Cell(figure(column.now_mean), note=_before(column.base_mean)),
         Cell(share(column.now_null_share), note=f"was {share(column.base_null_share)}"),
         Cell(share(outside), note=unseen),
-        chance(column.p_value),
     ]
 
 

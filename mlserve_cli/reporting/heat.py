@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from mlserve_cli.manifest.find import FoundRun
 from mlserve_cli.profiles import ColumnDrift
-from mlserve_cli.reporting.wording import count, day, visible
+from mlserve_cli.reporting.wording import count, days, visible
 
-RUNS_SHOWN = 26
+RUNS_SHOWN = 14
 COLUMNS_SHOWN = 40
 STEPS = (0.05, 0.1, 0.2, 0.4)  # of PSI: 0.1 and 0.2 are where the field says "some" and "much"
 
@@ -45,7 +45,7 @@ def heat_of(runs: Sequence[FoundRun]) -> Heat | None:
     shown = names[:COLUMNS_SHOWN]
     return Heat(
         caption="Distance of each column from the baseline (PSI), run by run",
-        runs=tuple(day(run.manifest.run.started_at) for run in last),
+        runs=tuple(days([run.manifest.run.started_at for run in last])),
         rows=tuple((visible(name), tuple(_cell(columns.get(name)) for columns in found)) for name in shown),
         left_out=_left_out(len(compared) - len(last), len(names) - len(shown)),
     )

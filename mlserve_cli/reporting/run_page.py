@@ -9,7 +9,7 @@ from mlserve_cli.reporting.render import render
 from mlserve_cli.reporting.shapes import Categories, Histogram, shape_of
 from mlserve_cli.reporting.spread import features_of, scores_of
 from mlserve_cli.reporting.verdict import Verdict, judge
-from mlserve_cli.reporting.wording import count, duration, model_name, moment, visible
+from mlserve_cli.reporting.wording import count, duration, model_name, moment, size, visible
 
 
 def verdict_of(run: Gathered) -> Verdict:
@@ -59,6 +59,7 @@ def _figures(run: Gathered) -> tuple[Fact, ...]:
         Fact("input files", (count(len(manifest.inputs)),)),
         Fact("time", (duration(manifest.run.seconds),)),
         Fact("rows per second", (f"{manifest.throughput.rows_per_s:,.0f}",)),
+        Fact("memory at most", (size(manifest.throughput.peak_memory_bytes),)),
     )
 
 

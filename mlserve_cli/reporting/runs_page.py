@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from mlserve_cli.errors import MlserveError
 from mlserve_cli.manifest import Manifest
@@ -52,10 +53,11 @@ def runs_page(runs: Sequence[FoundRun], *, name: str, verdict: Verdict, skipped:
 def _figures(manifests: Sequence[Manifest]) -> tuple[Fact, ...]:
     return (
         Fact("runs", (count(len(manifests)),)),
+        Fact("model versions", (count(len({one.model.digest for one in manifests})),)),
         Fact("rows scored", (count(sum(one.rows.rows_out for one in manifests)),)),
         Fact("rows set aside", (count(sum(one.rows.rows_quarantined for one in manifests)),)),
         Fact("time in all", (duration(sum(one.run.seconds for one in manifests)),)),
-        Fact("rows per second", (f"{manifests[-1].throughput.rows_per_s:,.0f}",)),
+        Fact("rows per second", (f"{median(one.throughput.rows_per_s for one in manifests):,.0f}",)),
     )
 
 
@@ -101,7 +103,7 @@ def _score_trends(manifests: Sequence[Manifest], profiles: Sequence[Profile | No
         ends = [_three(profile.scores.get(name)) if profile is not None else None for profile in profiles]
         middle = [None if one is None else one[1] for one in ends]
         yield trend(
-            f"Score {visible(name)}: median, and where 90 % of the rows lie",
+            f"{visible(name)}: median, and 90 % of the rows",
             middle,
             at=at,
             text=_words(f"Median of {visible(name)}", [value for value in middle if value is not None]),

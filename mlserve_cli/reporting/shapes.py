@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A number's spread: bars for now, an outline (an SVG path, "" without a baseline) for then; `text` is all of it."""
+    """A number's spread: bars for now, an outline (an SVG path, "" without a baseline) for then; `text` says it."""
 
     title: str
     text: str
@@ -136,15 +136,19 @@ def _outline(places: NDArray[np.float64], heights: NDArray[np.float64]) -> str:
     return f"M0 100{steps}V100"
 
 
-def round_ticks(low: float, high: float, *, ending: str = "", most: int = 5) -> tuple[Tick, ...]:
+def tick_text(value: float) -> str:
+    """A label of an axis."""
+    return figure(value, digits=3)
+
+
+def round_ticks(
+    low: float, high: float, *, said: Callable[[float], str] = tick_text, most: int = 5
+) -> tuple[Tick, ...]:
     """So many labels, or one more, at round numbers between two ends."""
     step = _round_step((high - low) / most)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    values = [place * step for place in range(first, last + 1)]
-    return tuple(
-        Tick(round(100 * (value - low) / (high - low), 2), f"{figure(round(value, 12), digits=3)}{ending}")
-        for value in values
-    )
+    values = [round(place * step, 12) for place in range(first, last + 1)]
+    return tuple(Tick(round(100 * (value - low) / (high - low), 2), said(value)) for value in values)
 
 
 def _table(title: str, edges: NDArray[np.float64], now: NDArray[np.float64], base: NDArray[np.float64] | None) -> Table:

@@ -91,7 +91,7 @@ def _stages(manifest: Manifest) -> Iterator[StagePart]:
     for name, seconds in spent.items():
         width = 100 * seconds / total if total else 0.0
         rate = manifest.throughput.stage_rows_per_s.get(name)
-        speed = f"{rate:,.0f} rows/s" if rate else "–"
+        speed = f"{rate:,.0f}" if rate else "–"
         yield StagePart(name, round(x, 3), round(width, 3), duration(seconds), share(seconds, of=total), speed)
         x += width
 
@@ -130,7 +130,7 @@ def lanes_of(manifest: Manifest) -> Lanes | None:
         f"{count(len(line.task), 'task')} on {count(len(lanes), 'lane')} in {duration(span)}: "
         f"at work {share(busy, of=len(lanes) * span)} of the time."
     )
-    return Lanes(drawn, round_ticks(0.0, span, ending=" s"), text)
+    return Lanes(drawn, round_ticks(0.0, span, said=lambda value: f"{value:g} s"), text)
 
 
 def _by_lane(line: TimeLine) -> Iterator[tuple[str, list[int]]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mlserve_cli.reporting.shapes import Tick, round_ticks
-from mlserve_cli.reporting.wording import day, figure
+from mlserve_cli.reporting.shapes import Tick, round_ticks, tick_text
+from mlserve_cli.reporting.wording import days
 
 DATES_SHOWN = 6
 DOTTED_RUNS = 120  # with more the dots would hide the line
@@ -42,7 +42,7 @@ def trend(
     text: str,
     band: Sequence[tuple[float, float] | None] = (),
     from_zero: bool = False,
-    said: Callable[[float], str] = figure,
+    said: Callable[[float], str] = tick_text,
 ) -> Trend:
     """The picture of `values`, one for each run; None leaves a gap. `band` is drawn behind, `said` labels the scale."""
     edges = [value for value in values if value is not None] + [
@@ -61,7 +61,7 @@ def trend(
         line=_line(points),
         dots=" ".join(f"M{px} {py}h0" for px, py in filter(None, points)) if len(points) <= DOTTED_RUNS else "",
         band=_band([None if pair is None else (x[i], y(pair[0]), y(pair[1])) for i, pair in enumerate(band)]),
-        scale=tuple(Tick(tick.x, said(low + (high - low) * tick.x / 100)) for tick in round_ticks(low, high, most=3)),
+        scale=round_ticks(low, high, said=said, most=3),
         dates=_dates(at),
         changes=_changes(at),
     )
@@ -109,19 +109,19 @@ def _area(stretch: Sequence[tuple[float, float, float]]) -> str:
 
 
 def _dates(at: Sequence[Place]) -> tuple[Tick, ...]:
-    """Evenly spread labels; the same day is said once."""
+    """Evenly spread labels; what would be said twice is said once."""
+    labels = days([place.started_at for place in at])
     step = max(1, -(-len(at) // DATES_SHOWN))
     found: dict[str, Tick] = {}
     for place in range(0, len(at), step):
-        label = day(at[place].started_at)
-        found.setdefault(label, Tick(_x(place, len(at)), label))
+        found.setdefault(labels[place], Tick(_x(place, len(at)), labels[place]))
     return tuple(found.values())
 
 
 def _changes(at: Sequence[Place]) -> tuple[Tick, ...]:
     """Between two runs with different versions."""
     return tuple(
-        Tick(round(100 * place / len(at), 3), at[place].version)
+        Tick(round(100 * place / len(at), 3), f"version {at[place].version}")
         for place in range(1, len(at))
         if at[place].version != at[place - 1].version
     )

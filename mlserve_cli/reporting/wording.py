@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -88,6 +89,15 @@ def day(text: str) -> str:
     """24 Nov 2026."""
     when = _parsed(text)
     return f"{when.day} {when:%b %Y}"
+
+
+def days(texts: Sequence[str]) -> list[str]:
+    """Moments beside each other, as short as tells them apart: 04:00, 24 Nov, 24 Nov 2026."""
+    moments = [_parsed(text) for text in texts]
+    if len(moments) > 1 and len({when.date() for when in moments}) == 1:
+        return [f"{when:%H:%M}" for when in moments]
+    year = "" if len({when.year for when in moments}) == 1 else " %Y"
+    return [f"{when.day} {when:%b{year}}" for when in moments]
 
 
 def visible(text: str, *, most: int = CUT_CHARACTERS) -> str:
