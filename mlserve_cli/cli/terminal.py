@@ -26,7 +26,7 @@ class Terminal:
     """How this process talks.
 
     `carries_data`: standard output is the data's, so JSON goes to standard error, and only on request.
-    `resumable`: a run is under way that `--resume` could take up.
+    `goes_on`: what to do where a signal ends what is under way, "" where nothing would be left of it.
     """
 
     json: bool = False
@@ -34,7 +34,7 @@ class Terminal:
     verbose: bool = False
     progress: bool = True
     carries_data: bool = False
-    resumable: bool = False
+    goes_on: str = ""
 
     def guess(self, arguments: Sequence[str]) -> None:
         """The flags as they seem to stand before anything is parsed, for errors that come until it is."""
@@ -42,7 +42,7 @@ class Terminal:
         self.json = "--json" in given or _is_set("--json")
         self.quiet = bool(given & {"--quiet", "-q"}) or _is_set("--quiet")
         self.verbose = bool(given & {"--verbose", "-v"}) or _is_set("--verbose")
-        self.progress, self.resumable = True, False
+        self.progress, self.goes_on = True, ""
         pairs = pairwise(arguments)
         streams = bool(given & {"-o-", "--output=-"}) or any(pair in {("-o", "-"), ("--output", "-")} for pair in pairs)
         self.carries_data = streams or os.environ.get(variable("--output")) == STREAM
@@ -70,6 +70,11 @@ class Terminal:
         if self.json or not on_request:
             self._show_facts(facts)
 
+    def show_event(self, facts: Facts) -> None:
+        """A line of JSON about one of many things, on request; the result comes after all of them."""
+        if self.json:
+            _print(1, json.dumps(facts, ensure_ascii=True, allow_nan=False))
+
     def show_error(self, error: MlserveError, *, trace: str) -> None:
         """What, where and what to do; a trace only where it was asked for."""
         if self.verbose and trace:
@@ -80,8 +85,12 @@ class Terminal:
     def show_interrupted(self, ended: Interrupted) -> int:
         """That a signal ended the command, and how to go on."""
         name = Signals(ended.signal_number).name
-        hint = "what is finished stands: take it up with --resume" if self.resumable else "nothing is left of it"
-        error = {"type": "Interrupted", "what": f"ended by {name}", "where": "", "hint": hint}
+        error = {
+            "type": "Interrupted",
+            "what": f"ended by {name}",
+            "where": "",
+            "hint": self.goes_on or "nothing is left of it",
+        }
         self._show_failure("interrupted", ended.exit_code, error)
         return ended.exit_code
 

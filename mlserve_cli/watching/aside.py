@@ -70,7 +70,7 @@ def set_aside(shard: Seen, reason: Rejection, *, folder: Path, moves: bool) -> P
 
 
 def move_scored(shard: Seen, *, folder: Path, marker: str | None) -> None:
-    """A shard whose run stands goes to `folder`, and its marker with it."""
+    """A shard whose run stands goes to `folder`, and the marker that is its own with it."""
     target = _free_name(folder / shard.name)
     with storage.translated(target, "create"):
         target.parent.mkdir(parents=True, exist_ok=True)

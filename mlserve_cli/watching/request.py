@@ -58,6 +58,8 @@ def open_places(request: WatchRequest) -> Places:
     be a copy, Forbidden (77) where the inbox may not be changed and has to be.
     """
     output = _output(request.run)
+    if request.marker is not None and (not request.marker.strip(".") or os.sep in request.marker):
+        raise UsageError(f"{shown(request.marker)} is no marker", "--marker", "an ending like .done, or a file's name")
     if not os.path.isdir(request.inbox):
         raise InputMissing(
             "there is no such folder", shown(request.inbox, limit=400), "name the folder that shards come to"

@@ -41,7 +41,7 @@ class Settling:
 
     def marker_of(self, shard: Seen) -> str | None:
         """The marker that says that the shard is complete, where there is one and it is not older than the shard."""
-        for path in _spellings(shard.path, self.marker or ""):
+        for path in _spellings(shard.path, self.marker) if self.marker else ():
             try:
                 if os.stat(path).st_mtime_ns >= shard.mtime_ns:
                     return path
@@ -49,8 +49,12 @@ class Settling:
                 continue
         return None
 
+    def own_marker_of(self, shard: Seen) -> str | None:
+        """The same, but for the marker of a whole folder, which is other shards' too."""
+        return self.marker_of(shard) if self.marker is not None and self.marker.startswith(".") else None
+
     def _is_complete(self, shard: Seen, *, now_s: float) -> bool:
-        if self.marker:
+        if self.marker is not None:
             return self.marker_of(shard) is not None
         return self.stood_s(shard, now_s=now_s) >= self.settled_s
 

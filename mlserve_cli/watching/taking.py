@@ -83,7 +83,7 @@ class Taker:
         try:
             drop_void_reason(self.places.rejected / shard.name)
             if self.places.scored is not None:
-                move_scored(shard, folder=self.places.scored, marker=self.settling.marker_of(shard))
+                move_scored(shard, folder=self.places.scored, marker=self.settling.own_marker_of(shard))
         except MlserveError as error:
             self.tell(Noted(f"{shown(shard.text, limit=400)} is scored and stays where it is: {error}"))
 
@@ -146,7 +146,7 @@ class Taker:
         """Whether the model, as it is named now, has scored another shard: then it is not to blame."""
         run = self.request.run
         try:
-            found = scoring.resolve(run.model, registry=run.registry, trust_policy=run.trust_policy)
+            found = scoring.resolve(named(run), registry=run.registry, trust_policy=run.trust_policy)
         except MlserveError:
             return False
         return found.package.digest in self.worked
@@ -165,7 +165,7 @@ class Taker:
     def _reject(self, shard: Seen, error: MlserveError, attempts: int) -> None:
         """Aside with it; where even that does not work out, it is tried again later."""
         moves = self.request.bad_shards == "move"
-        reason = rejection(shard, error, model=self.request.run.model)
+        reason = rejection(shard, error, model=named(self.request.run))
         run = self.places.run_of(shard.name)
         try:
             if run.parent.is_dir():
@@ -185,6 +185,11 @@ class Taker:
     def _told(self, event: Event) -> None:
         self.tally.add(event)
         self.tell(event)
+
+
+def named(run: ScoreRequest) -> str:
+    """The model as it was asked for; of a split the first, which is its champion."""
+    return run.model or next(iter(run.split), "")
 
 
 def _committed(run: Path, error: GateFailed) -> RunResult:
