@@ -4,7 +4,7 @@ from mlserve_cli.watching.aside import REASON_SUFFIX, Rejection, read_rejection
 from mlserve_cli.watching.events import Delayed, Event, Noted, Rejected, Scored, Tally
 from mlserve_cli.watching.inbox import Seen
 from mlserve_cli.watching.request import WatchRequest
-from mlserve_cli.watching.watch import watch
+from mlserve_cli.watching.watcher import watch
 
 __all__ = [
     "REASON_SUFFIX",

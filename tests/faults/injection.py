@@ -66,6 +66,12 @@ def failing(call: Call, error: str, *, for_good: bool) -> list[str]:
     return ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", f"trace={call.name}", "-e", inject]
 
 
+def killing(call: Call) -> list[str]:
+    """What to put before a command so that it is killed as this call of it begins."""
+    inject = f"inject={call.name}:signal=KILL:when={call.number}"
+    return ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", f"trace={call.name}", "-e", inject]
+
+
 def slowed(name: str, *, seconds: float) -> list[str]:
     """What to put before a command so that each of its calls of this kind takes so long to begin."""
     inject = f"inject={name}:delay_enter={int(seconds * 1e6)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -78,10 +79,8 @@ class World:
 
         of_run = {"model": "churn@champion", "registry": str(self.registry.root)}
         move_to = str(self.inbox.folder / "done") if moves else None
-        try:
+        with contextlib.suppress(Killed):
             self.inbox.watch(score=score, of_run=of_run, move_to=move_to)
-        except Killed:
-            pass
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,16 @@ from mlserve_cli.watching import Delayed, Noted, Rejected, Scored
 from tests.scoring.runs import contents, numbers, shard
 from tests.watching.inboxes import Inbox
 
-ODD_NAMES = ("two words.csv", "new\nline.csv", "-dash.csv", "[a]*.csv", "back\\slash.csv", "ü.csv", "\udcff.csv", "A.CSV")
+ODD_NAMES = (
+    "two words.csv",
+    "new\nline.csv",
+    "-dash.csv",
+    "[a]*.csv",
+    "back\\slash.csv",
+    "ü.csv",
+    "\udcff.csv",
+    "A.CSV",
+)
 
 
 def test_each_shard_becomes_a_run_under_its_own_name(inbox: Inbox) -> None:
