@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import typer
 
-from mlserve_cli.cli import options, parse, rollout_options, telling_options
+from mlserve_cli.cli import drift_options, options, parse, profile_options, rollout_options, telling_options
 from mlserve_cli.cli.command import taking
 from mlserve_cli.cli.settings import settings_of
 from mlserve_cli.cli.terminal import STREAM, TERMINAL
@@ -62,6 +62,10 @@ def request_of(
     predictor: options.Predictor = "auto",
     deduplicate: options.Deduplicate = "auto",
     limit: options.Limit = None,
+    profile: profile_options.Profile = "auto",
+    drift_profile: drift_options.DriftProfile = None,
+    drift_thresholds: drift_options.DriftThresholds = None,
+    fail_on_drift: drift_options.FailOnDrift = False,
     challenger: rollout_options.Challengers = None,
     canary: rollout_options.Canary = None,
     split: rollout_options.Split = None,
@@ -110,6 +114,10 @@ def request_of(
         task_timeout=task_timeout,
         predictor=predictor,
         deduplicate=deduplicate,
+        profile=profile,
+        drift_profile=drift_profile,
+        drift_thresholds=drift_thresholds,
+        fail_on_drift=fail_on_drift,
         challengers=tuple(challenger or ()),
         canary=canary,
         split=parse.shares(split or (), "--split"),

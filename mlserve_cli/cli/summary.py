@@ -6,6 +6,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
+from mlserve_cli.cli.drift_looks import run_drift_facts, run_drift_lines
 from mlserve_cli.cli.progress import MIB, duration
 from mlserve_cli.cli.rollout_looks import other_facts, other_lines, planned_facts, planned_lines
 from mlserve_cli.errors import shown
@@ -42,6 +43,7 @@ def run_lines(result: RunResult) -> list[str]:
         f"  memory    {memory:,} MiB at most (estimated {expected:,} MiB)",
         *_faults(manifest),
         *_set_aside(result),
+        *run_drift_lines(manifest.drift),
         f"  output    {shown(str(result.output), limit=400)}",
         f"  verify    mlserve verify {shlex.quote(str(result.output))}",
     ]
@@ -75,6 +77,7 @@ def run_facts(result: RunResult) -> Facts:
         "rows_per_s": manifest.throughput.rows_per_s,
         "peak_memory_bytes": manifest.throughput.peak_memory_bytes,
         **other_facts(manifest),
+        **run_drift_facts(manifest.drift, exit_code=manifest.run.exit_code),
     }
 
 

@@ -30,7 +30,7 @@ def commands_in(group: Any, *, before: str = "") -> Iterator[tuple[str, Any]]:
 
 COMMANDS: dict[str, Any] = dict(commands_in(ROOT))
 TOP = {command for command in COMMANDS if " " not in command}
-LATER = {"--challenger", "--canary", "--drift-profile", "--fail-on-drift", "--engine", "--provider"}
+LATER = {"--challenger", "--canary", "--engine", "--provider"}
 NEEDED = {"--model", "--input", "--output"}
 
 
@@ -47,6 +47,7 @@ CONTRACT = (
     "--max-field-bytes --input-format "
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
     "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --deduplicate --reuse "
+    "--drift-profile --drift-thresholds --fail-on-drift "
     "--limit --dry-run --prometheus-file --openlineage-file --log-file --audit-log --config --json --quiet --verbose "
     "--progress"
 )
@@ -153,6 +154,9 @@ ALL_AT_ONCE: dict[str, tuple[str, object]] = {  # as a variable has it, as TOML 
     "--predictor": ("onnxruntime", "onnxruntime"),
     "--deduplicate": ("on", "on"),
     "--limit": ("1", 1),
+    "--drift-profile": ("earlier", "earlier"),
+    "--drift-thresholds": ("drift.toml", "drift.toml"),
+    "--fail-on-drift": ("1", True),
     "--prometheus-file": ("run.prom", "run.prom"),
     "--openlineage-file": ("events.ndjson", "events.ndjson"),
     "--log-file": ("runs.log", "runs.log"),
@@ -169,7 +173,8 @@ NOT_WITH_THE_REST = {"--dry-run", "--config"}  # nothing is recorded; where the 
 def rich_desk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Work for which every option can be given at once, in the current folder, and an earlier run of other work."""
     monkeypatch.chdir(desk.folder)
-    assert desk.score(out="earlier").code == 0
+    assert desk.score("--profile", "on", out="earlier").code == 0
+    desk.write("drift.toml", "format = 1")
     desk.write("rows.csv", "id;a;b;C\nx1;1;'2';NULL\n")
     desk.write("more.csv", "id;a;b;C\nxö2;4;5;NA\n".encode("latin-1"))
     desk.write("trust.toml", 'format = 1\nunsigned = "allow"')
@@ -218,6 +223,15 @@ class Case:
     both: tuple[str, ...] = ()
 
 
+def _profiled(desk: Desk) -> None:
+    """An earlier run of other rows, with its profile, and thresholds that allow anything."""
+    desk.write("other.csv", "a,b,c\n" + "".join(f"{row},{row + 100},{row}\n" for row in range(50)))
+    rows = ("-i", "other.csv", "-o", "earlier", "--profile", "on")
+    assert desk.run("score", "-m", "linear.onnx", *rows).code == 0
+    desk.write("drift.toml", "format = 1\n[default]\npsi = inf\nout_of_range = inf")
+
+
+MANY_ROWS = "a,b,c\n" + "".join(f"{row},{row},{row}\n" for row in range(50))
 ONE_BAD_ROW = "id,a,b,c\nx1,1,2,\nx2,4,5,6\n"
 WRONG_NAME = "id,a,b,C\nx1,1,2,3\n"
 CASES: dict[str, Case] = {
@@ -269,6 +283,13 @@ CASES: dict[str, Case] = {
     ),
     "--predictor": Case(("--predictor", "onnxruntime"), model=models.forest(3), both=("--features", "a,b,c")),
     "--deduplicate": Case(("--deduplicate", "on")),
+    "--drift-profile": Case(("--drift-profile", "earlier"), rows=MANY_ROWS, before=_profiled),
+    "--drift-thresholds": Case(
+        ("--drift-thresholds", "drift.toml"), rows=MANY_ROWS, before=_profiled, both=("--drift-profile", "earlier")
+    ),
+    "--fail-on-drift": Case(
+        ("--fail-on-drift",), rows=MANY_ROWS, before=_profiled, both=("--drift-profile", "earlier")
+    ),
     "--limit": Case(("--limit", "1")),
     "--dry-run": Case(("--dry-run",)),
     "--prometheus-file": Case(("--prometheus-file", "run.prom")),

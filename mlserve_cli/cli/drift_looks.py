@@ -1,0 +1,141 @@
+"""What is shown of a drift: which columns moved, how far, and by what they are held to have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlserve_cli.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlserve_cli.cli.terminal import Facts
+    from mlserve_cli.profiles import ColumnDrift, Drift
+
+COLUMNS_SHOWN = 20
+NAMED = 5
+WORDS = {"psi": "PSI", "js": "JS", "ks": "KS", "out_of_range": "out of range"}
+HINT = "look at the columns: mlserve drift BASE RUN shows all of them; their limits stand in --drift-thresholds"
+
+
+def drift_lines(found: Drift) -> list[str]:
+    """A table of the columns, what moved most first."""
+    widest = max((len(shown(column.name, limit=40)) for column in found.columns[:COLUMNS_SHOWN]), default=6)
+    head = f"{'':2}{'column':<{widest}}  {'PSI':>7} {'noise':>7} {'JS':>6} {'KS':>6}  {'mean':>21}  {'nulls':>15}"
+    more = len(found.columns) - COLUMNS_SHOWN
+    return [
+        f"{_verdict(found)}: {found.now_rows:,} rows beside {found.base_rows:,} of {shown(found.base, limit=400)}",
+        head + "  drift",
+        *(_column_line(column, widest) for column in found.columns[:COLUMNS_SHOWN]),
+        *([f"  … and {more:,} more columns"] if more > 0 else []),
+        *_not_compared("only in the base", found.missing),
+        *_not_compared("only here", found.added),
+        f"  By chance alone any alarm at all is raised in {100 * found.false_alarm_rate:g} % of such comparisons.",
+    ]
+
+
+def drift_facts(found: Drift) -> dict[str, object]:
+    """The verdict for machines, with the columns that drifted, what moved most first."""
+    return {
+        "passed": found.passed,
+        "base": found.base,
+        "base_digest": found.base_digest,
+        "base_rows": found.base_rows,
+        "now_rows": found.now_rows,
+        "drifted": [column_facts(column) for column in found.columns if column.reasons],
+    }
+
+
+def column_facts(column: ColumnDrift) -> dict[str, object]:
+    """One column's figures, rounded as nobody needs more of them."""
+    import msgspec
+
+    facts: dict[str, object] = msgspec.to_builtins(column)
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in facts.items()}
+
+
+def drift_error(found: Drift) -> dict[str, str]:
+    """What a gate that said no is told as, the columns ranked."""
+    drifted = [column for column in found.columns if column.reasons]
+    named = "; ".join(f"{shown(column.name)} ({reasons_text(column)})" for column in drifted[:NAMED])
+    more = f"; and {len(drifted) - NAMED} more" if len(drifted) > NAMED else ""
+    what = f"{len(drifted)} of {len(found.columns)} columns drifted from {shown(found.base, limit=400)}"
+    return {"type": "GateFailed", "what": what, "where": named + more, "hint": HINT}
+
+
+def run_drift_lines(found: Drift | None) -> list[str]:
+    """The line that a run's summary has of it."""
+    if found is None:
+        return []
+    if found.passed:
+        return [f"  drift     none in {len(found.columns)} columns, beside {shown(found.base, limit=400)}"]
+    drifted = [column for column in found.columns if column.reasons]
+    more = len(drifted) - NAMED
+    return [
+        f"  drift     {drift_error(found)['what']}",
+        *(f"            {shown(column.name)}: {reasons_text(column)}" for column in drifted[:NAMED]),
+        *([f"            and {more} more: mlserve drift shows them all"] if more > 0 else []),
+    ]
+
+
+def run_drift_facts(found: Drift | None, *, exit_code: int) -> Facts:
+    """What a run's last line has of it; the error where it ended the command with 4."""
+    if found is None:
+        return {}
+    failed: Mapping[str, object] = {} if exit_code != 4 or found.passed else {"error": drift_error(found)}
+    drifted = [
+        {"name": column.name, "reasons": column.reasons, "psi": round(column.psi, 4)}
+        for column in found.columns
+        if column.reasons
+    ]
+    return {"drift": {"passed": found.passed, "base": found.base, "drifted": drifted}, **failed}
+
+
+def reasons_text(column: ColumnDrift) -> str:
+    """PSI 5.28 over 0.2, nulls 76 % after 70 %."""
+    return ", ".join(_reason_text(reason, column) for reason in column.reasons)
+
+
+def _reason_text(reason: str, column: ColumnDrift) -> str:
+    limit = column.limits.get(reason, 0.0)
+    match reason:
+        case "kind":
+            return f"it is a {column.kind} now"
+        case "nulls":
+            return f"nulls {_percent(column.now_null_share)} after {_percent(column.base_null_share)}"
+        case "out_of_range":
+            return f"out of range {_percent(column.out_of_range)}"
+        case "unseen":
+            return f"unseen {_percent(column.unseen)}: {', '.join(map(shown, column.unseen_values[:3]))}"
+        case _:
+            figure = {"psi": column.psi, "js": column.js, "ks": column.ks or 0.0}[reason]
+            return f"{WORDS[reason]} {figure:.2f} over {limit:g}"
+
+
+def _verdict(found: Drift) -> str:
+    drifted = sum(bool(column.reasons) for column in found.columns)
+    return f"{drifted} of {len(found.columns)} columns drifted" if drifted else "no drift"
+
+
+def _column_line(column: ColumnDrift, widest: int) -> str:
+    ks = "" if column.ks is None else f"{column.ks:.3f}"
+    means = "" if column.now_mean is None else f"{_short(column.base_mean)} -> {_short(column.now_mean)}"
+    nulls = f"{_percent(column.base_null_share)} -> {_percent(column.now_null_share)}"
+    some_nulls = column.base_null_share or column.now_null_share
+    return (
+        f"{'':2}{shown(column.name, limit=40):<{widest}}  {column.psi:>7.3f} {column.noise:>7.3f} {column.js:>6.3f} "
+        f"{ks:>6}  {means:>21}  {nulls if some_nulls else '':>15}  {reasons_text(column)}"
+    ).rstrip()
+
+
+def _not_compared(what: str, names: Sequence[str]) -> list[str]:
+    some = ", ".join(map(shown, names[:8])) + (", …" if len(names) > 8 else "")
+    return [f"  {what}: {some}"] if names else []
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
