@@ -61,6 +61,8 @@ def _model_lines(found: InspectedModel) -> list[str]:
         *(f"  input     {_tensor(spec)}" for spec in facts.inputs),
         *(f"  output    {_tensor(spec)}" for spec in facts.outputs),
     ]
+    if package.baseline_path:
+        lines.append("  baseline  yes: mlserve profile shows the rows that it was trained on")
     if found.contract is None:
         return [*lines, f"  columns   not known: {found.unbound}"]
     contract = found.contract

@@ -18,6 +18,7 @@ from mlserve_cli.errors import GateFailed, UsageError, shown
 from mlserve_cli.optimize.gate import demand
 from mlserve_cli.optimize.parent import Parent
 from mlserve_cli.registry import (
+    BASELINE_FILE,
     PACKAGE_FORMAT,
     Change,
     GateResult,
@@ -122,6 +123,7 @@ def _content(parent: Parent, child: Child, place: Place) -> tuple[PackageFile, d
         license=before.license if before else "",
         contract=child.declared,
         golden=golden[0] if golden else None,
+        baseline=BASELINE_FILE if parent.package.baseline_path else "",
         lineage=Lineage(
             operation=child.operation,
             parent=parent.found.spelled,
@@ -137,6 +139,8 @@ def _content(parent: Parent, child: Child, place: Place) -> tuple[PackageFile, d
         metrics=_metrics(child.gates),
     )
     files = {"model.onnx": child.data}
+    if parent.package.baseline_path:  # of the same training data
+        files[BASELINE_FILE] = Path(parent.package.baseline_path).read_bytes()
     return described, files | ({GOLDEN_FILE: golden[1]} if golden else {})
 
 

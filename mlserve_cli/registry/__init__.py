@@ -1,5 +1,6 @@
 """Packages, each a model with its contract and digests; the registry with its versions, aliases and history."""
 
+from mlserve_cli.registry.baseline import BASELINE_FILE, read_baseline
 from mlserve_cli.registry.find import Found, find
 from mlserve_cli.registry.gates import Gate, read_gate
 from mlserve_cli.registry.history import Entry, History, Verdict
@@ -21,6 +22,7 @@ from mlserve_cli.registry.uses import Use, note_use
 from mlserve_cli.registry.write import write_package
 
 __all__ = [
+    "BASELINE_FILE",
     "CHAMPION",
     "PACKAGE_FILE",
     "PACKAGE_FORMAT",
@@ -49,6 +51,7 @@ __all__ = [
     "note_use",
     "open_package",
     "parse_reference",
+    "read_baseline",
     "read_gate",
     "signature_path",
     "subject_of",

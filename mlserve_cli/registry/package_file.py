@@ -50,7 +50,10 @@ class GateResult(Value, frozen=True, omit_defaults=True):
 
 
 class PackageFile(Value, frozen=True, omit_defaults=True):
-    """The whole file. `digests` has each other file of the package, `sha256:` and 64 hexadecimal digits."""
+    """The whole file. `baseline` names the profile of the training data among the package's files.
+
+    `digests` has each other file of the package, `sha256:` and 64 hexadecimal digits.
+    """
 
     format: int
     name: str
@@ -60,6 +63,7 @@ class PackageFile(Value, frozen=True, omit_defaults=True):
     model: str = "model.onnx"
     contract: Declared | None = None
     golden: Golden | None = None
+    baseline: str = ""
     lineage: Lineage | None = None
     gates: tuple[GateResult, ...] = ()
     provenance: dict[str, Scalar] = {}

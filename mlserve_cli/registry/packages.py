@@ -34,6 +34,12 @@ class Package(msgspec.Struct, frozen=True):
     described: PackageFile | None = None
 
     @property
+    def baseline_path(self) -> str:
+        """Where the profile of its training data lies; "" where it has none."""
+        named = self.described.baseline if self.described is not None else ""
+        return str(Path(self.path) / named) if named else ""
+
+    @property
     def model_path(self) -> str:
         """Where the ONNX file lies."""
         return str(Path(self.path) / self.file) if self.file else self.path
@@ -57,6 +63,7 @@ def _open_folder(folder: Path) -> Package:
     described, digest = parse_package_file(_read(folder / PACKAGE_FILE), where=str(folder / PACKAGE_FILE))
     digests = {name: _checked_digest(folder, name, wanted) for name, wanted in sorted(described.digests.items())}
     named = [described.model, *([described.golden.file] if described.golden else [])]
+    named += [described.baseline] if described.baseline else []
     for name in named:
         if name not in digests:
             raise InvalidModel(

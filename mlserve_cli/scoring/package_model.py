@@ -27,6 +27,7 @@ from mlserve_cli.contract import (
 )
 from mlserve_cli.errors import GateFailed, UsageError, nearest, shown
 from mlserve_cli.registry import (
+    BASELINE_FILE,
     PACKAGE_FORMAT,
     Change,
     GateResult,
@@ -37,6 +38,7 @@ from mlserve_cli.registry import (
     checked_name,
     default_root,
     open_package,
+    read_baseline,
     write_package,
 )
 from mlserve_cli.scoring.golden_rows import GoldenRows, golden_rows
@@ -51,7 +53,8 @@ Content = Mapping[str, bytes | Path]
 
 class PackageRequest(msgspec.Struct, frozen=True):
     """What `mlserve model package` is asked for. `classes` are the labels behind a probability output that the graph
-    does not name; `expected` maps a written column to the data's column with the score that it should have."""
+    does not name; `expected` maps a written column to the data's column with the score that it should have; `baseline`
+    is the profile of the training data, its file or a run that has one."""
 
     onnx: str
     data: tuple[str, ...]
@@ -67,6 +70,7 @@ class PackageRequest(msgspec.Struct, frozen=True):
     expected: tuple[str, ...] = ()
     golden_rows: int = GOLDEN_ROWS
     tolerance: float = TOLERANCE
+    baseline: str = ""
     provenance: Mapping[str, Scalar] = {}
     metrics: Mapping[str, float] = {}
     license: str = ""
@@ -138,12 +142,16 @@ def package_content(request: PackageRequest) -> tuple[PackageFile, Content]:
         license=request.license,
         contract=_declared(contract, request),
         golden=Golden(tolerance=request.tolerance),
+        baseline=BASELINE_FILE if request.baseline else "",
         lineage=Lineage(operation="package", source=Path(request.onnx).name, source_sha256=f"sha256:{facts.sha256}"),
         gates=_judged(golden, request.tolerance),
         provenance={**provenance_of(request.onnx, shards, who=request.who), **request.provenance},
         metrics=dict(request.metrics),
     )
-    return described, {"model.onnx": Path(source.model_path), "golden.parquet": golden.parquet}
+    files: dict[str, bytes | Path] = {"model.onnx": Path(source.model_path), "golden.parquet": golden.parquet}
+    if request.baseline:
+        files[BASELINE_FILE] = read_baseline(request.baseline, columns=contract.columns)
+    return described, files
 
 
 def _shards(request: PackageRequest) -> tuple[Shard, ...]:

@@ -100,8 +100,8 @@ def _same_arms(manifest: Manifest, *, registry: str | None, trust_policy: str | 
 
 
 def _with_models_at(plan: Plan, model: ResolvedModel, arms: Sequence[ResolvedModel]) -> Plan:
-    """The same plan without challengers, with the models where they lie now: the registry may have moved."""
-    own = replace(plan, model=_at(plan.model, model), challengers=())
+    """The same plan without challengers or profile, and with the models where they lie now."""
+    own = replace(plan, model=_at(plan.model, model), challengers=(), profile_every=0)
     if plan.split is None:
         return own
     rivals = tuple(

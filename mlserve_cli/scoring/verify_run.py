@@ -42,6 +42,7 @@ def verify(run: str) -> Verified:
     _prove_nothing_extra(manifest, path)
     _prove_rows(manifest, path.parent)
     _prove_other_models(manifest, path.parent)
+    _prove_profile(manifest, path.parent)
     size_bytes = sum(file.size_bytes for file in manifest.outputs)
     return Verified(manifest, path, len(manifest.outputs), size_bytes)
 
@@ -117,6 +118,30 @@ def _prove_other_models(manifest: Manifest, root: Path) -> None:
 
         prove_challengers(manifest, root)
         prove_split(manifest, root)
+
+
+def _prove_profile(manifest: Manifest, root: Path) -> None:
+    """The run's profile is there where the plan says so, and is of the rows that were written."""
+    found = [(file.path, file.sha256) for file in manifest.outputs if file.kind == "profile"]
+    account = manifest.profile
+    if found != ([(account.path, account.sha256)] if account is not None else []):
+        raise _mismatch("the profile is not the one that the manifest accounts for", root)
+    if (account is not None) != bool(manifest.plan.profile_every):
+        raise _mismatch("the plan says otherwise of the profile", root)
+    if account is None:
+        return
+    from mlserve_cli.profiles import read_profile  # with the sketches, which few runs need
+
+    profile = read_profile(root / account.path)
+    claims = {
+        "rows of the profile": (profile.rows, manifest.rows.rows_out),
+        "rows that the manifest says": (profile.rows, account.rows),
+        "rows of its quantiles": (profile.quantile_rows, account.sampled_rows),
+        "the model of the profile": (profile.model, manifest.model.digest),
+    }
+    for name, (seen, wanted) in claims.items():
+        if seen != wanted:
+            raise _mismatch(f"{name}: {seen} is not {wanted}", root / account.path)
 
 
 def _prove_rows(manifest: Manifest, root: Path) -> None:

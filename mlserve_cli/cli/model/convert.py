@@ -8,7 +8,7 @@ import typer
 
 from mlserve_cli.cli import options, parse
 from mlserve_cli.cli.command import option
-from mlserve_cli.cli.model.options import By, Name, Package, Registry, Why
+from mlserve_cli.cli.model.options import WORDS, Baseline, By, Name, Package, Registry, Why
 from mlserve_cli.cli.terminal import TERMINAL
 from mlserve_cli.errors import shown
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mlserve_cli.cli.terminal import Facts
     from mlserve_cli.optimize.convert import Converted
 
-SOURCE, GATE, WORDS = "The model file", "The gate", "What else it says"
+SOURCE, GATE = "The model file", "The gate"
 LIBRARIES = ("sklearn", "lightgbm", "xgboost", "catboost", "torch")
 
 
@@ -98,6 +98,7 @@ def convert(
             converter=parse.share,
         ),
     ] = 0.0,
+    baseline: Baseline = "",
     license: Annotated[
         str, option("--license", panel=WORDS, metavar="TEXT", help="Its licence, as an SPDX expression.")
     ] = "",
@@ -139,6 +140,7 @@ def convert(
         precision=precision,
         limits=Limits(max_difference=max_difference, max_flips=max_flips),
         rows=rows,
+        baseline=baseline,
         allow_pickle=allow_pickle,
         trusted_types=tuple(trust_type or ()),
         license=license,

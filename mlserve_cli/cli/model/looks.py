@@ -109,6 +109,7 @@ def shown_lines(found: Shown, trust: Trusted) -> list[str]:
         lines += [f"  {key:<9} {_pairs(table)}" for key, table in (("from", described.provenance),) if table]
         lines += [f"  metrics   {_pairs(described.metrics)}"] if described.metrics else []
         lines += _lineage_lines(found)
+        lines += ["  baseline  the profile of the rows that it was trained on"] if described.baseline else []
         lines += map(_gate_line, described.gates)
     lines += map(_verdict_line, found.verdicts)
     lines.append(f"  signed    {_signed(trust)}")

@@ -8,7 +8,7 @@ import typer
 
 from mlserve_cli.cli import options, parse
 from mlserve_cli.cli.command import option
-from mlserve_cli.cli.model.options import PAST, PLACE, By, Registry, Why
+from mlserve_cli.cli.model.options import PAST, PLACE, WORDS, Baseline, By, Registry, Why
 from mlserve_cli.cli.model.options import Package as Output
 from mlserve_cli.cli.terminal import TERMINAL
 from mlserve_cli.errors import UsageError, shown
@@ -16,7 +16,7 @@ from mlserve_cli.errors import UsageError, shown
 if TYPE_CHECKING:
     from mlserve_cli.registry import Change
 
-MODEL, SCORES, WORDS = "Model", "Golden rows", "What else it says"
+MODEL, SCORES = "Model", "Golden rows"
 
 Alias = Annotated[
     str,
@@ -93,6 +93,7 @@ def package(
             converter=parse.number,
         ),
     ] = 1e-5,
+    baseline: Baseline = "",
     provenance: Annotated[
         list[str] | None,
         option(
@@ -145,6 +146,7 @@ def package(
         expected=parse.names(expected or ()),
         golden_rows=golden_rows,
         tolerance=tolerance,
+        baseline=baseline,
         provenance=dict(map(_pair, provenance or ())),
         metrics={key: _metric(key, value) for key, value in map(_pair, metric or ())},
         license=license,

@@ -37,6 +37,7 @@ from mlserve_cli.optimize.made import GOLDEN_FILE, Place
 from mlserve_cli.optimize.parent import declared_as
 from mlserve_cli.optimize.rows import Rows, rows_for
 from mlserve_cli.registry import (
+    BASELINE_FILE,
     PACKAGE_FORMAT,
     Change,
     Golden,
@@ -45,6 +46,7 @@ from mlserve_cli.registry import (
     Registry,
     default_root,
     login_name,
+    read_baseline,
     write_package,
 )
 from mlserve_cli.session import read_model
@@ -55,7 +57,10 @@ CHECKED_ROWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ConvertRequest:
-    """What `mlserve model convert` is asked for. `library` "" recognises the file by its content."""
+    """What `mlserve model convert` is asked for. `library` "" recognises the file by its content.
+
+    `baseline` is the profile of the training data, its file or a run that has one.
+    """
 
     file: str
     data: tuple[str, ...]
@@ -69,6 +74,7 @@ class ConvertRequest:
     precision: Literal["auto", "float32", "float64"] = "auto"
     limits: Limits = field(default_factory=Limits)
     rows: int = CHECKED_ROWS
+    baseline: str = ""
     allow_pickle: bool = False
     trusted_types: tuple[str, ...] = ()
     license: str = ""
@@ -189,6 +195,7 @@ def _placed(
         license=request.license,
         contract=msgspec.structs.replace(declared_as(side.contract), nulls=side.contract.nulls),
         golden=Golden(GOLDEN_FILE, parity.tolerance),
+        baseline=BASELINE_FILE if request.baseline else "",
         lineage=Lineage(
             operation="convert",
             source=Path(request.file).name,
@@ -199,6 +206,8 @@ def _placed(
         provenance={"who": place.by or login_name(), "when": _written(request.file), "checked_rows": len(rows)},
     )
     files = {"model.onnx": side.data, GOLDEN_FILE: golden_rows(rows, parity.expected, side.contract)}
+    if request.baseline:
+        files[BASELINE_FILE] = read_baseline(request.baseline, columns=side.contract.columns)
     if place.output:
         made, change = write_package(Path(place.output), described=described, files=files), None
     else:
