@@ -9,10 +9,11 @@ from mlserve_cli.errors import MlserveError
 from mlserve_cli.planning import Plan, PlannedRival, Task
 from mlserve_cli.scoring.batches import Clock
 from mlserve_cli.scoring.distinct import score_rows
-from mlserve_cli.scoring.layout import Layout
+from mlserve_cli.scoring.layout import Layout, columns_read
 from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.rows import first_rows
 from mlserve_cli.session import Predictor
+from mlserve_cli.tables import goes_group_by_group
 
 SAMPLE_BATCHES = 16
 SAMPLES = 2
@@ -35,6 +36,12 @@ def expected_seconds(
     lanes = min(layout.lanes * layout.threads_per_worker, usable_cores())
     start_s = 0.0 if layout.in_process else WORKERS_START_S
     return start_s + (scoring_s + TASK_S * len(plan.tasks)) / lanes
+
+
+def sampling_is_cheap(plan: Plan) -> bool:
+    """Whether first rows may be read beside the workers: of a wide row group they take as long, and hold as much, as
+    all its rows do."""
+    return not any(goes_group_by_group(columns_read(plan), shard) for shard in plan.inputs[:1])
 
 
 def _of_all_models(plan: Plan, layout: Layout, predictor: Predictor, rivals: Mapping[str, Predictor]) -> float:

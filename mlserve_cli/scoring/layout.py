@@ -13,7 +13,7 @@ from mlserve_cli.planning import COMPILER_BYTES, Estimate, Need, Plan, bytes_per
 from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.rows import columns_of
-from mlserve_cli.tables import reader_bytes
+from mlserve_cli.tables import Column, reader_bytes
 
 # Rows up to which threads of one process beat workers, by what a row costs. Two workers take 0.4 s and 150 MiB until
 # they score; after that threads are as fast on a few cores, since reading and inference let go of the GIL (measured on
@@ -91,8 +91,7 @@ def engine_for(layout: Layout, *, max_retries: int, task_timeout_s: float | None
 
 def need_of(plan: Plan, *, model_bytes: int) -> Need:
     """What a lane needs, from the plan's columns and the model's size."""
-    used = {*columns_of(plan)}
-    columns = [column for shard in plan.inputs[:1] for column in shard.columns if column.name in used]
+    columns = columns_read(plan)
     outputs = [*plan.contract.outputs, *(output for rival in plan.rivals for output in rival.contract.outputs)]
     most_rows = max((task.rows for task in plan.tasks), default=0)
     kernels = "trees" in (plan.predictor, *(rival.predictor for rival in plan.rivals))
@@ -103,6 +102,12 @@ def need_of(plan: Plan, *, model_bytes: int) -> Need:
         compiler_bytes=COMPILER_BYTES if kernels else 0,
         page_bytes=reader_bytes(columns, plan.inputs) + most_rows * _held_bytes(plan),
     )
+
+
+def columns_read(plan: Plan) -> list[Column]:
+    """The columns that are read of each shard, as the first has them."""
+    used = {*columns_of(plan)}
+    return [column for shard in plan.inputs[:1] for column in shard.columns if column.name in used]
 
 
 def _held_bytes(plan: Plan) -> int:

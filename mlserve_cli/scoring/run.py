@@ -30,7 +30,7 @@ from mlserve_cli.profiles import Profile
 from mlserve_cli.scoring import single_file
 from mlserve_cli.scoring.account import Facts, account
 from mlserve_cli.scoring.drift_check import DriftCheck
-from mlserve_cli.scoring.estimate import expected_seconds
+from mlserve_cli.scoring.estimate import expected_seconds, sampling_is_cheap
 from mlserve_cli.scoring.layout import Layout, engine_for, lay_out
 from mlserve_cli.scoring.machine import MemoryWatch, watched_memory
 from mlserve_cli.scoring.request import Observer, ScoreRequest
@@ -203,7 +203,7 @@ def run_tasks(run: OpenRun, *, predictor: Predictor, observer: Observer) -> None
         engine.start()
         if run.layout.in_process:
             take_work(str(run.staging.root), run.plan, predictor, rivals=run.rivals.predictors)
-        elif jobs:  # the driver has nothing else to do while its workers start
+        elif jobs and sampling_is_cheap(run.plan):  # the driver has nothing else to do while its workers start
             expected = expected_seconds(run.plan, run.layout, predictor=predictor, rivals=run.rivals.predictors)
             run.expected_seconds = round(expected, 3)
         _carry_out(run, engine, jobs, allowed=allowed, observer=observer)

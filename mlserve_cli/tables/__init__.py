@@ -6,7 +6,7 @@ from mlserve_cli.tables._merge import merge_parts, part_rows, part_schema, read_
 from mlserve_cli.tables._names import COMPRESSED_ENDINGS, ending_of, os_path, text_of
 from mlserve_cli.tables._part import PartWriter, write_part
 from mlserve_cli.tables._read import check_unchanged, read_chunks, spread_evenly
-from mlserve_cli.tables._row_groups import reader_bytes
+from mlserve_cli.tables._row_groups import goes_group_by_group, reader_bytes
 from mlserve_cli.tables._values import (
     Block,
     Chunk,
@@ -38,6 +38,7 @@ __all__ = [
     "delimiter_named",
     "ending_of",
     "find_files",
+    "goes_group_by_group",
     "look_into",
     "merge_parts",
     "os_path",

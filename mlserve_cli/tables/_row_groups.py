@@ -7,6 +7,7 @@ row group decoded whole, a few columns at a time, is 400.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ PAGE_BYTES = MIB
 COPIES_OF_A_PAGE = 2.5  # 33 MiB for 28 columns
 SIDE_BY_SIDE_BYTES = 128 * MIB  # what may be held for the quicker way
 COLUMNS_AT_ONCE = 64
+ALIGNMENT = 64  # what Arrow asks of buffers
 
 _WIDTHS = {
     "bool": 1,
@@ -50,17 +52,22 @@ def goes_group_by_group(columns: Sequence[Column], shard: Shard) -> bool:
 
 
 def read_groups(
-    file: pq.ParquetFile, *, groups: Iterable[int], leaves: Sequence[int], batch_rows: int
+    file: pq.ParquetFile, *, groups: Iterable[int], leaves: Sequence[int], batch_rows: int, rows: int
 ) -> Iterator[pa.Table]:
-    """The row groups' rows, up to `batch_rows` at a time; a table never reaches over the end of a group."""
+    """The first `rows` of the row groups' rows, up to `batch_rows` at a time; no table reaches over the end of a group.
+
+    The columns must have a fixed width.
+    """
+    left = rows
     for group in groups:
-        rows = file.metadata.row_group(group).num_rows
+        rows = min(file.metadata.row_group(group).num_rows, left)
+        left -= rows
         whole = _decoded(file, group, leaves)
         for start in range(0, rows - batch_rows, batch_rows):
             yield whole.slice(start, batch_rows)
-        # A slice keeps its whole group: the last one is copied, or two groups would stand side by side.
+        # A slice keeps its whole group: the last one is copied, or several groups would stand side by side.
         start = max(rows - 1, 0) // batch_rows * batch_rows
-        last = _copied(whole.slice(start))
+        last = whole.slice(start).take(int64_array(np.arange(rows - start)))
         del whole
         if last.num_rows:
             yield last
@@ -68,15 +75,41 @@ def read_groups(
 
 def _decoded(file: pq.ParquetFile, group: int, leaves: Sequence[int]) -> pa.Table:
     parts = [
-        file.reader.read_row_group(group, column_indices=leaves[start : start + COLUMNS_AT_ONCE], use_threads=False)
+        _packed(
+            file.reader.read_row_group(group, column_indices=leaves[start : start + COLUMNS_AT_ONCE], use_threads=False)
+        )
         for start in range(0, len(leaves), COLUMNS_AT_ONCE)
     ]
     fields = [field for part in parts for field in part.schema]
     return pa.Table.from_arrays([column for part in parts for column in part.columns], schema=pa.schema(fields))
 
 
-def _copied(table: pa.Table) -> pa.Table:
-    return table.take(int64_array(np.arange(table.num_rows)))
+def _packed(table: pa.Table) -> pa.Table:
+    """The same in memory of its own. Between pages that come and go, what stays would keep as much again from use."""
+    arrays = [column.combine_chunks() for column in table.columns]
+    arrays = [pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array for array in arrays]
+    sizes = [buffer.size for array in arrays for buffer in array.buffers() if buffer is not None]
+    block = np.frombuffer(mmap.mmap(-1, max(sum(map(_aligned, sizes)), 1)), np.uint8)
+    end = 0
+
+    def moved(buffer: pa.Buffer | None) -> pa.Buffer | None:
+        nonlocal end
+        if buffer is None:
+            return None
+        start, end = end, end + _aligned(buffer.size)
+        kept = block[start : start + buffer.size]
+        kept[:] = np.frombuffer(buffer, np.uint8)
+        return pa.py_buffer(kept)
+
+    packed = []
+    for array in arrays:
+        buffers = [moved(buffer) for buffer in array.buffers()]
+        packed.append(pa.Array.from_buffers(array.type, len(array), buffers, offset=array.offset))
+    return pa.Table.from_arrays(packed, schema=table.schema)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _held(columns: Sequence[Column], rows: int) -> int:
