@@ -130,7 +130,7 @@ def normal_quantile(chance: float) -> float:
 
 
 def t_quantile(chance: float, *, freedom: int) -> float:
-    """Of Student's distribution: Cornish-Fisher's expansion, right to 0.1 % from 5 degrees of freedom on."""
+    """Of Student's distribution: Cornish-Fisher's expansion, right to 0.6 % from 5 degrees of freedom on."""
     z = normal_quantile(chance)
     terms = (
         z,
