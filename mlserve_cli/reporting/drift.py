@@ -8,10 +8,14 @@ from mlserve_cli.profiles import ColumnDrift, Drift
 from mlserve_cli.reporting.blocks import Cell, Column, Meter, Row, Table, number, table
 from mlserve_cli.reporting.gather import Gathered
 from mlserve_cli.reporting.shapes import Categories, Histogram, shape_of
+from mlserve_cli.reporting.spread import twins_of
 from mlserve_cli.reporting.wording import chance, count, figure, listed, share, visible
 
 PICTURES = 8
 STEADY_SHOWN = 200
+FULL_PSI = 1.0
+MEASURES = {"psi": "PSI", "js": "JS", "ks": "KS"}
+SHARES = {"nulls": "missing changed by over {}", "out_of_range": "over {} out of range", "unseen": "over {} new values"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,11 @@ def drift_of(run: Gathered) -> DriftPart | None:
         return None
     moved = [column for column in drift.columns if column.reasons]
     steady = [column for column in drift.columns if not column.reasons]
-    longest = max((column.psi for column in drift.columns), default=0.0) or 1.0
     return DriftPart(
         base=visible(drift.base),
         intro=_intro(drift),
-        moved=_table("Columns that drifted, what moved most first", moved, longest) if moved else None,
-        steady=_table("Columns that did not drift", steady, longest) if steady else None,
+        moved=_table("Columns that drifted, what moved most first", moved) if moved else None,
+        steady=_table("Columns that did not drift", steady) if steady else None,
         pictures=tuple(_pictures(run, moved)),
         columns_differ=_columns_differ(drift),
     )
@@ -62,7 +65,7 @@ def _columns_differ(drift: Drift) -> str:
     return " ".join(told)
 
 
-def _table(caption: str, found: list[ColumnDrift], longest: float) -> Table:
+def _table(caption: str, found: list[ColumnDrift]) -> Table:
     columns = [
         Column("column"),
         number("PSI"),
@@ -73,12 +76,11 @@ def _table(caption: str, found: list[ColumnDrift], longest: float) -> Table:
         number("missing"),
         number("out of range or new"),
     ]
-    return table(caption, columns, [_row(column, longest) for column in found], most=STEADY_SHOWN)
+    return table(caption, columns, [_row(column) for column in found], most=STEADY_SHOWN)
 
 
-def _row(column: ColumnDrift, longest: float) -> Row:
-    meter = Meter(round(100 * column.psi / longest, 2), min(round(100 * column.noise / longest, 2), 100.0))
-    why = ", ".join(visible(reason) for reason in column.reasons)
+def _row(column: ColumnDrift) -> Row:
+    why = ", ".join(_reason(reason, column) for reason in column.reasons)
     role = "score" if column.role == "score" else column.kind
     outside = column.out_of_range if column.kind == "number" else column.unseen
     unseen = (
@@ -86,7 +88,7 @@ def _row(column: ColumnDrift, longest: float) -> Row:
     )
     return [
         Cell(visible(column.name), note=why or role, mark="bad" if column.reasons else None),
-        Cell(figure(column.psi, digits=3), meter=meter),
+        Cell(figure(column.psi, digits=3), meter=_meter(column)),
         figure(column.ks, digits=3),
         figure(column.js, digits=3),
         chance(column.p_value),
@@ -94,6 +96,23 @@ def _row(column: ColumnDrift, longest: float) -> Row:
         Cell(share(column.now_null_share), note=f"was {share(column.base_null_share)}"),
         Cell(share(outside), note=unseen),
     ]
+
+
+def _meter(column: ColumnDrift) -> Meter:
+    """PSI up to FULL_PSI, beyond which more says nothing more; the tick is where a column begins to be reported."""
+    reported_from = max(column.noise, column.limits.get("psi", 0.0))
+    tick = round(100 * reported_from / FULL_PSI, 2) if reported_from < FULL_PSI else None
+    return Meter(round(100 * min(column.psi / FULL_PSI, 1.0), 2), tick)
+
+
+def _reason(reason: str, column: ColumnDrift) -> str:
+    """What is over its limit, in words."""
+    limit = column.limits.get(reason)
+    if reason in MEASURES and limit is not None:
+        return f"{MEASURES[reason]} over {figure(limit, digits=3)}"
+    if reason in SHARES and limit is not None:
+        return SHARES[reason].format(share(limit))
+    return "another kind of values" if reason == "kind" else visible(reason)
 
 
 def _before(mean: float | None) -> str:
@@ -104,11 +123,12 @@ def _pictures(run: Gathered, moved: list[ColumnDrift]) -> list[Histogram | Categ
     """Only where both sides can be drawn: a picture of now alone says nothing of drift."""
     if run.profile is None or run.baseline is None:
         return []
+    twins = twins_of(run.manifest)
     found = []
     for column in moved:
         now_side, base_side = (
             (one.features if column.role == "feature" else one.scores) for one in (run.profile, run.baseline)
         )
-        if column.name in now_side and column.name in base_side:
+        if column.name in now_side and column.name in base_side and column.name not in twins:
             found.append(shape_of(column.name, now_side[column.name], base_side[column.name]))
     return [picture for picture in found if picture is not None][:PICTURES]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from mlserve_cli.manifest.find import FoundRun
 from mlserve_cli.profiles import ColumnDrift
-from mlserve_cli.reporting.wording import count, days, visible
+from mlserve_cli.reporting.labels import labels_of
+from mlserve_cli.reporting.wording import count, visible
 
 RUNS_SHOWN = 14
 COLUMNS_SHOWN = 40
@@ -45,7 +46,7 @@ def heat_of(runs: Sequence[FoundRun]) -> Heat | None:
     shown = names[:COLUMNS_SHOWN]
     return Heat(
         caption="Distance of each column from the baseline (PSI), run by run",
-        runs=tuple(days([run.manifest.run.started_at for run in last])),
+        runs=tuple(labels_of(last)),
         rows=tuple((visible(name), tuple(_cell(columns.get(name)) for columns in found)) for name in shown),
         left_out=_left_out(len(compared) - len(last), len(names) - len(shown)),
     )

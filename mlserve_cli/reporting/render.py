@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from mlserve_cli.errors import ExtraMissing
 
 
 def render(template: str, **values: object) -> bytes:
     """A page as UTF-8. Raises ExtraMissing (69) where Jinja2 is not installed."""
-    if find_spec("jinja2") is None:
-        raise ExtraMissing("jinja2", "report")
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise ExtraMissing("jinja2", "report") from error
 
     environment = Environment(
         loader=PackageLoader("mlserve_cli.reporting"),

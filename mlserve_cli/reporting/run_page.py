@@ -7,7 +7,7 @@ from mlserve_cli.reporting.blocks import Fact
 from mlserve_cli.reporting.gather import Gathered
 from mlserve_cli.reporting.render import render
 from mlserve_cli.reporting.shapes import Categories, Histogram, shape_of
-from mlserve_cli.reporting.spread import features_of, scores_of
+from mlserve_cli.reporting.spread import features_of, scores_of, twins_of
 from mlserve_cli.reporting.verdict import Verdict, judge
 from mlserve_cli.reporting.wording import count, duration, model_name, moment, size, visible
 
@@ -73,5 +73,6 @@ def _score_pictures(run: Gathered) -> tuple[Histogram | Categories, ...]:
     if run.profile is None:
         return ()
     base = run.baseline.scores if run.baseline is not None else {}
-    found = (shape_of(name, column, base.get(name)) for name, column in run.profile.scores.items())
+    twins = twins_of(run.manifest)
+    found = (shape_of(name, column, base.get(name)) for name, column in run.profile.scores.items() if name not in twins)
     return tuple(picture for picture in found if picture is not None)

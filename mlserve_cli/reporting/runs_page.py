@@ -13,7 +13,9 @@ from mlserve_cli.profiles import ColumnProfile, Profile, quantiles
 from mlserve_cli.reporting.blocks import Cell, Column, Fact, Row, Table, number, table
 from mlserve_cli.reporting.gather import profile_of
 from mlserve_cli.reporting.heat import Heat, heat_of
+from mlserve_cli.reporting.labels import labels_of
 from mlserve_cli.reporting.render import render
+from mlserve_cli.reporting.spread import twins_of
 from mlserve_cli.reporting.trend import Place, Trend, trend
 from mlserve_cli.reporting.verdict import Verdict, troubles
 from mlserve_cli.reporting.wording import count, duration, figure, listed, model_name, moment, share, visible
@@ -64,10 +66,10 @@ def _figures(manifests: Sequence[Manifest]) -> tuple[Fact, ...]:
 def _parts(runs: Sequence[FoundRun]) -> Iterator[ModelPart]:
     for name in dict.fromkeys(run.manifest.model.name for run in runs):
         mine = [run for run in runs if run.manifest.model.name == name]
-        manifests, profiles = [run.manifest for run in mine], [profile_of(run) for run in mine]
+        profiles = [profile_of(run) for run in mine]
         yield ModelPart(
             name=visible(name),
-            trends=(*_score_trends(manifests, profiles), *_work_trends(manifests)),
+            trends=(*_score_trends(mine, profiles), *_work_trends(mine)),
             scores=tuple(_score_tables(mine, profiles)),
             heat=heat_of(mine),
         )
@@ -76,16 +78,15 @@ def _parts(runs: Sequence[FoundRun]) -> Iterator[ModelPart]:
 # Figures over time
 
 
-def places_of(manifests: Sequence[Manifest]) -> list[Place]:
+def places_of(runs: Sequence[FoundRun]) -> list[Place]:
     """Where the runs stand on the axis; a model without a version is told by its digest."""
-    return [
-        Place(one.run.started_at, visible(one.model.version) or one.model.digest.removeprefix("sha256:")[:8])
-        for one in manifests
-    ]
+    models = [run.manifest.model for run in runs]
+    versions = [visible(model.version) or model.digest.removeprefix("sha256:")[:8] for model in models]
+    return [Place(label, version) for label, version in zip(labels_of(runs), versions, strict=True)]
 
 
-def _work_trends(manifests: Sequence[Manifest]) -> Iterator[Trend]:
-    at = places_of(manifests)
+def _work_trends(runs: Sequence[FoundRun]) -> Iterator[Trend]:
+    at, manifests = places_of(runs), [run.manifest for run in runs]
     rows = [float(one.rows.rows_in) for one in manifests]
     yield trend("Rows read", rows, at=at, text=_words("Rows", rows), from_zero=True, said=_whole)
     speed = [one.throughput.rows_per_s for one in manifests]
@@ -96,10 +97,10 @@ def _work_trends(manifests: Sequence[Manifest]) -> Iterator[Trend]:
         yield trend("Rows set aside", list(aside), at=at, text=text, from_zero=True, said=share)
 
 
-def _score_trends(manifests: Sequence[Manifest], profiles: Sequence[Profile | None]) -> Iterator[Trend]:
+def _score_trends(runs: Sequence[FoundRun], profiles: Sequence[Profile | None]) -> Iterator[Trend]:
     """For each score its median, and between which two values nine tenths of the rows lie."""
-    at = places_of(manifests)
-    for name in _score_names(profiles):
+    at = places_of(runs)
+    for name in _score_names([run.manifest for run in runs], profiles):
         ends = [_three(profile.scores.get(name)) if profile is not None else None for profile in profiles]
         middle = [None if one is None else one[1] for one in ends]
         yield trend(
@@ -111,13 +112,14 @@ def _score_trends(manifests: Sequence[Manifest], profiles: Sequence[Profile | No
         )
 
 
-def _score_names(profiles: Sequence[Profile | None]) -> list[str]:
+def _score_names(manifests: Sequence[Manifest], profiles: Sequence[Profile | None]) -> list[str]:
+    twins = twins_of(manifests[-1])
     names = {
         name: None
         for profile in profiles
         if profile is not None
         for name, column in profile.scores.items()
-        if column.kind == "number" and column.quantiles
+        if column.kind == "number" and column.quantiles and name not in twins
     }
     return list(names)[:SCORES_DRAWN]
 
@@ -144,7 +146,7 @@ def _whole(value: float) -> str:
 
 def _score_tables(runs: Sequence[FoundRun], profiles: Sequence[Profile | None]) -> Iterator[Table]:
     columns = [Column("run"), number("mean"), number("5 %"), number("median"), number("95 %")]
-    for name in _score_names(profiles):
+    for name in _score_names([run.manifest for run in runs], profiles):
         rows: list[Row] = []
         for run, profile in zip(runs, profiles, strict=True):
             column = profile.scores.get(name) if profile is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mlserve_cli.manifest import Manifest
 from mlserve_cli.profiles import ColumnProfile, quantiles
 from mlserve_cli.reporting.blocks import Cell, Column, Row, Table, number, table
 from mlserve_cli.reporting.gather import Gathered
@@ -22,6 +23,12 @@ def features_of(run: Gathered) -> Table | None:
     if run.profile is None or not run.profile.features:
         return None
     return _table("Columns that the model read", run.profile.features)
+
+
+def twins_of(manifest: Manifest) -> frozenset[str]:
+    """Of two probabilities that add up to one, the first: its picture would be the other's in a mirror."""
+    pairs = (part.columns for part in manifest.plan.contract.outputs if part.role == "probability")
+    return frozenset(columns[0] for columns in pairs if len(columns) == 2)
 
 
 def _table(caption: str, columns: Mapping[str, ColumnProfile]) -> Table:

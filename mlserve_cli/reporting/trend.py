@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mlserve_cli.reporting.shapes import Tick, round_ticks, tick_text
-from mlserve_cli.reporting.wording import days
 
 DATES_SHOWN = 6
 DOTTED_RUNS = 120  # with more the dots would hide the line
@@ -14,9 +13,9 @@ DOTTED_RUNS = 120  # with more the dots would hide the line
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A run on the axis: when it started, and the model's version then."""
+    """A run on the axis: what it is called there, and the model's version then."""
 
-    started_at: str
+    label: str
     version: str
 
 
@@ -110,7 +109,7 @@ def _area(stretch: Sequence[tuple[float, float, float]]) -> str:
 
 def _dates(at: Sequence[Place]) -> tuple[Tick, ...]:
     """Evenly spread labels; what would be said twice is said once."""
-    labels = days([place.started_at for place in at])
+    labels = [place.label for place in at]
     step = max(1, -(-len(at) // DATES_SHOWN))
     found: dict[str, Tick] = {}
     for place in range(0, len(at), step):

@@ -1,4 +1,4 @@
-"""A real headless Chromium that opens pages from the disk, and notes whatever they ask of a network."""
+"""The desk of the command line, and a real headless Chromium that notes whatever pages ask of a network."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from tests.cli.conftest import desk
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+__all__ = ["Opened", "Reader", "Scheme", "desk"]
 Scheme = Literal["light", "dark"]
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 

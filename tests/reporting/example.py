@@ -118,23 +118,23 @@ def _manifest(*, day: int, version: str) -> Manifest:
 def throughput(*, tasks: int = 12, workers: int = 2) -> Throughput:
     """Tasks on workers in turns."""
     random = np.random.default_rng(tasks)
-    seconds = np.round(random.uniform(0.4, 0.8, tasks) * 12 / tasks, 4)
+    seconds = np.round(random.uniform(0.4, 0.8, tasks) * 6 * workers / tasks, 6)
     starts = np.zeros(workers)
     start, worker = [], []
     for spent in seconds:
         free = int(starts.argmin())
-        start.append(round(0.35 + float(starts[free]), 4))
+        start.append(round(0.35 + float(starts[free]), 6))
         worker.append(4_711 + free)
-        starts[free] += spent + 0.01
+        starts[free] += spent * 1.02
     line = TimeLine(
         task=list(range(tasks)),
         worker=worker,
         start_s=start,
         seconds=[float(spent) for spent in seconds],
-        read_s=[round(float(spent) * 0.22, 4) for spent in seconds],
-        features_s=[round(float(spent) * 0.08, 4) for spent in seconds],
-        inference_s=[round(float(spent) * 0.5, 4) for spent in seconds],
-        write_s=[round(float(spent) * 0.15, 4) for spent in seconds],
+        read_s=[round(float(spent) * 0.22, 6) for spent in seconds],
+        features_s=[round(float(spent) * 0.08, 6) for spent in seconds],
+        inference_s=[round(float(spent) * 0.5, 6) for spent in seconds],
+        write_s=[round(float(spent) * 0.15, 6) for spent in seconds],
     )
     names = ("read_s", "features_s", "inference_s", "write_s")
     stages = Stages(**{name: round(sum(getattr(line, name)), 4) for name in names})
