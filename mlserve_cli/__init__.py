@@ -9,8 +9,12 @@ from mlserve_cli._version import __version__
 if TYPE_CHECKING:
     from mlserve_cli.benchmark import BenchResult, bench
     from mlserve_cli.manifest import Manifest
+    from mlserve_cli.monitoring.drift import DriftHistory, drift, drift_history
     from mlserve_cli.monitoring.evaluate import evaluate
     from mlserve_cli.monitoring.evaluation import Evaluation
+    from mlserve_cli.profiles import Drift
+    from mlserve_cli.monitoring.profile import profile
+    from mlserve_cli.profiles import Profile
     from mlserve_cli.reporting import Reported, report
     from mlserve_cli.rollout import Compared, CompareRequest
     from mlserve_cli.rollout.compare import compare
@@ -37,9 +41,12 @@ __all__ = [
     "CompareRequest",
     "Compared",
     "Dialect",
+    "Drift",
+    "DriftHistory",
     "Evaluation",
     "Manifest",
     "Preview",
+    "Profile",
     "Replayed",
     "Reported",
     "RunResult",
@@ -53,9 +60,12 @@ __all__ = [
     "audit",
     "bench",
     "compare",
+    "drift",
+    "drift_history",
     "evaluate",
     "inspect",
     "preview",
+    "profile",
     "replay",
     "report",
     "score",
@@ -75,9 +85,15 @@ _HOMES = {
     "Compared": "rollout",
     "compare": "rollout",
     "Dialect": "tables",
+    "Drift": "profiles",
+    "DriftHistory": "monitoring.drift",
+    "drift": "monitoring.drift",
+    "drift_history": "monitoring.drift",
     "Evaluation": "monitoring.evaluation",
     "evaluate": "monitoring.evaluate",
     "Manifest": "manifest",
+    "Profile": "profiles",
+    "profile": "monitoring.profile",
     "Reported": "reporting",
     "report": "reporting",
     "Tally": "watching",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlserve_cli.cli import audit, bench, compare, evaluate, inspect, report, score, tune, verify, watch
+from mlserve_cli.cli import audit, bench, compare, drift, evaluate, inspect, profile, report, score, tune, verify, watch
 from mlserve_cli.cli.command import Command, Group
 from mlserve_cli.cli.model import model_app
 
@@ -47,9 +47,11 @@ app.command("replay", cls=Command, short_help="Score a run again and compare.")(
 app.command("inspect", cls=Command, short_help="Show a model, a run, or data.")(inspect.inspect)
 app.command("bench", cls=Command, short_help="Measure it beside a script and the machine's limit.")(bench.bench)
 app.command("audit", cls=Command, short_help="Prove an audit log, and say what is odd in it.")(audit.audit)
+app.command("drift", cls=Command, short_help="Hold rows against others, or runs over time.")(drift.drift)
 app.command("evaluate", cls=Command, short_help="Hold runs against labels that came in later.")(evaluate.evaluate)
 app.command("compare", cls=Command, short_help="Two models side by side, and how sure it is.")(compare.compare)
 app.command("tune", cls=Command, short_help="Find the fastest settings for a model and its input.")(tune.tune)
+app.command("profile", cls=Command, short_help="What the values of data or a run look like.")(profile.profile)
 app.command("report", cls=Command, short_help="A run, or many, as one page of HTML.")(report.report)
 app.command("watch", cls=Command, short_help="Score each shard as it arrives.")(watch.watch)
 app.add_typer(model_app, name="model", short_help="Package, register, convert, promote, sign models.")

@@ -21,7 +21,7 @@ HINT = "look at the columns: mlserve drift BASE RUN shows all of them; their lim
 def drift_lines(found: Drift) -> list[str]:
     """A table of the columns, what moved most first."""
     widest = max((len(shown(column.name, limit=40)) for column in found.columns[:COLUMNS_SHOWN]), default=6)
-    head = f"{'':2}{'column':<{widest}}  {'PSI':>7} {'noise':>7} {'JS':>6} {'KS':>6}  {'mean':>21}  {'nulls':>15}"
+    head = f"{'':2}{'column':<{widest}}  {'PSI':>7} {'noise':>7} {'JS':>6} {'KS':>6}  {'mean':>21}  {'nulls':>17}"
     more = len(found.columns) - COLUMNS_SHOWN
     return [
         f"{_verdict(found)}: {found.now_rows:,} rows beside {found.base_rows:,} of {shown(found.base, limit=400)}",
@@ -34,16 +34,15 @@ def drift_lines(found: Drift) -> list[str]:
     ]
 
 
-def drift_facts(found: Drift) -> dict[str, object]:
-    """The verdict for machines, with the columns that drifted, what moved most first."""
-    return {
-        "passed": found.passed,
-        "base": found.base,
-        "base_digest": found.base_digest,
-        "base_rows": found.base_rows,
-        "now_rows": found.now_rows,
-        "drifted": [column_facts(column) for column in found.columns if column.reasons],
-    }
+def drift_facts(found: Drift) -> Facts:
+    """The whole verdict for machines, what moved most first; with an `error`, as every command has it, for exit 4."""
+    import msgspec
+
+    whole: dict[str, object] = msgspec.to_builtins(found)
+    whole["columns"] = [column_facts(column) for column in found.columns]
+    if found.passed:
+        return {"status": "complete", "exit_code": 0, **whole}
+    return {"status": "failed", "exit_code": 4, "error": drift_error(found), **whole}
 
 
 def column_facts(column: ColumnDrift) -> dict[str, object]:
@@ -102,11 +101,11 @@ def _reason_text(reason: str, column: ColumnDrift) -> str:
         case "kind":
             return f"it is a {column.kind} now"
         case "nulls":
-            return f"nulls {_percent(column.now_null_share)} after {_percent(column.base_null_share)}"
+            return f"nulls {percent(column.now_null_share)} after {percent(column.base_null_share)}"
         case "out_of_range":
-            return f"out of range {_percent(column.out_of_range)}"
+            return f"out of range {percent(column.out_of_range)}"
         case "unseen":
-            return f"unseen {_percent(column.unseen)}: {', '.join(map(shown, column.unseen_values[:3]))}"
+            return f"unseen {percent(column.unseen)}: {', '.join(map(shown, column.unseen_values[:3]))}"
         case _:
             figure = {"psi": column.psi, "js": column.js, "ks": column.ks or 0.0}[reason]
             return f"{WORDS[reason]} {figure:.2f} over {limit:g}"
@@ -120,11 +119,11 @@ def _verdict(found: Drift) -> str:
 def _column_line(column: ColumnDrift, widest: int) -> str:
     ks = "" if column.ks is None else f"{column.ks:.3f}"
     means = "" if column.now_mean is None else f"{_short(column.base_mean)} -> {_short(column.now_mean)}"
-    nulls = f"{_percent(column.base_null_share)} -> {_percent(column.now_null_share)}"
+    nulls = f"{percent(column.base_null_share)} -> {percent(column.now_null_share)}"
     some_nulls = column.base_null_share or column.now_null_share
     return (
         f"{'':2}{shown(column.name, limit=40):<{widest}}  {column.psi:>7.3f} {column.noise:>7.3f} {column.js:>6.3f} "
-        f"{ks:>6}  {means:>21}  {nulls if some_nulls else '':>15}  {reasons_text(column)}"
+        f"{ks:>6}  {means:>21}  {nulls if some_nulls else '':>17}  {reasons_text(column)}"
     ).rstrip()
 
 
@@ -137,5 +136,6 @@ def _short(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def percent(share: float) -> str:
+    """A share with one decimal; what is more than nothing is not shown as nothing."""
+    return "<0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"

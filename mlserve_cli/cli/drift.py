@@ -1,0 +1,88 @@
+"""`mlserve drift`: how far rows have moved from those that a model was trained on, once or run after run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlserve_cli.cli import drift_options, options
+from mlserve_cli.cli.command import option
+from mlserve_cli.cli.terminal import TERMINAL
+from mlserve_cli.errors import GateFailed, UsageError
+
+OVER_TIME = "Over time"
+WHAT = "a profile.json, a run, a package or a model of the registry with its baseline, or data."
+
+
+def drift(
+    base: Annotated[
+        str | None, typer.Argument(metavar="BASE", help=f"What it should look like: {WHAT}", show_default=False)
+    ] = None,
+    now: Annotated[
+        str | None, typer.Argument(metavar="NOW", help=f"What it looks like: {WHAT}", show_default=False)
+    ] = None,
+    history: Annotated[
+        str | None,
+        option(
+            "--history",
+            panel=OVER_TIME,
+            metavar="RUNS",
+            help="In place of NOW every run below this folder, in the order of their start; BASE may be left out then.",
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        option(
+            "--column",
+            panel=OVER_TIME,
+            metavar="C",
+            help="Follow this column over the runs; may be given several times. Default: what moved most.",
+        ),
+    ] = None,
+    drift_thresholds: drift_options.DriftThresholds = None,
+    registry: options.Registry = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Hold rows against others, column by column: PSI, Jensen-Shannon, Kolmogorov-Smirnov, nulls, ranges, categories.
+
+    \b
+        mlserve drift churn@champion runs/2026-11-23
+        mlserve drift training.json runs/2026-11-23 --drift-thresholds drift.toml
+        mlserve drift churn@champion --history runs/ --column age
+
+    Ends with 4 where a column has drifted: where it is over its limit, and by more than chance does between so many
+    rows and so many columns. With --history always with 0: there is nothing to stop.
+    """
+    TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
+    if history is not None:
+        return _history(history, base, now, column or [], thresholds=drift_thresholds, registry=registry)
+    if base is None or now is None:
+        raise UsageError("name BASE and NOW, or --history RUNS", "", "see mlserve drift --help")
+    if column:
+        raise UsageError("--column follows a column over runs", "--column", "name the runs with --history")
+    return _two(base, now, thresholds=drift_thresholds, registry=registry)
+
+
+def _two(base: str, now: str, *, thresholds: str | None, registry: str | None) -> int:
+    from mlserve_cli.cli.drift_looks import drift_facts, drift_lines
+    from mlserve_cli.monitoring.drift import drift as compared
+
+    found = compared(base, now, thresholds=thresholds, registry=registry)
+    TERMINAL.show_result(drift_lines(found), drift_facts(found))
+    return 0 if found.passed else GateFailed.exit_code
+
+
+def _history(
+    runs: str, base: str | None, now: str | None, columns: list[str], *, thresholds: str | None, registry: str | None
+) -> int:
+    from mlserve_cli.cli.drift_history import history_facts, history_lines
+    from mlserve_cli.monitoring.drift import drift_history
+
+    if now is not None:
+        raise UsageError("--history stands in place of NOW", f"{now!r}", "name BASE alone, or neither")
+    found = drift_history(runs, base=base, columns=columns, thresholds=thresholds, registry=registry)
+    TERMINAL.show_result(history_lines(found, columns), history_facts(found, columns))
+    return 0
