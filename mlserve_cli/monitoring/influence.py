@@ -65,6 +65,25 @@ def r2(outcomes: Outcomes) -> Floats:
     return np.asarray(-(squared - error) / variance + error / variance**2 * (spread - variance))
 
 
+def rank_correlation(outcomes: Outcomes) -> Floats:
+    """Of Spearman's rank correlation: of the row's own ranks, and of what it does to all others' (Hoeffding 1948)."""
+    from scipy.stats import rankdata
+
+    assert outcomes.scores is not None
+    rows = len(outcomes)
+    said, came = rankdata(outcomes.scores) / rows, rankdata(outcomes.truth) / rows
+    together = said * came + _mean_from(said, came) + _mean_from(came, said)
+    return np.asarray(_centred(together) / (np.std(said) * np.std(came)))
+
+
+def _mean_from(ranks: Floats, values: Floats) -> Floats:
+    """For each row the mean, over all rows, of the values of those that rank as high or higher."""
+    order = np.argsort(ranks, kind="stable")
+    above = np.cumsum(values[order][::-1])[::-1] / len(ranks)
+    first = np.searchsorted(ranks[order], ranks, side="left")
+    return np.asarray(above[first])
+
+
 def _placements(scores: Floats, positive: NDArray[np.bool_]) -> Floats:
     from scipy.stats import rankdata
 
@@ -89,7 +108,11 @@ def _of_regression(outcomes: Outcomes, metric: str) -> Floats | None:
     if metric == "rmse":
         rmse = float(np.sqrt(np.mean(errors**2)))
         return _centred(errors**2) / (2 * rmse) if rmse else None
-    return r2(outcomes) if metric == "r2" and np.ptp(outcomes.truth) else None
+    if not np.ptp(outcomes.truth):
+        return None
+    if metric == "rank_correlation":
+        return rank_correlation(outcomes) if np.ptp(outcomes.scores) else None
+    return r2(outcomes) if metric == "r2" else None
 
 
 def _of_shares(outcomes: Outcomes, metric: str) -> Floats | None:

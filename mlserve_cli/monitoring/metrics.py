@@ -177,13 +177,14 @@ def _regression(outcomes: Outcomes, confidence: float) -> dict[str, Figure]:
     truth, scores = np.asarray(outcomes.truth, np.float64), outcomes.scores
     assert scores is not None
     errors = scores - truth
-    mse = intervals.of_mean(float(np.mean(errors**2)), errors**2, confidence=confidence, least=0.0)
     varied = len(truth) > 2 and bool(np.ptp(truth)) and bool(np.ptp(scores))
     return {
         "mae": intervals.of_mean(
             float(metrics.mean_absolute_error(truth, scores)), np.abs(errors), confidence=confidence, least=0.0
         ),
-        "rmse": intervals.mapped(mse, np.sqrt),
+        "rmse": intervals.of_root_mean_square(
+            float(metrics.root_mean_squared_error(truth, scores)), errors**2, confidence=confidence
+        ),
         "median_absolute_error": intervals.of_median(
             float(metrics.median_absolute_error(truth, scores)), np.abs(errors), confidence=confidence
         ),
@@ -197,7 +198,10 @@ def _regression(outcomes: Outcomes, confidence: float) -> dict[str, Figure]:
         if len(truth) > 2 and np.ptp(truth)
         else Figure(None, reason=TOO_FEW if len(truth) < 3 else "all labels are the same"),
         "rank_correlation": intervals.of_correlation(
-            float(stats.spearmanr(truth, scores).statistic), rows=len(truth), confidence=confidence
+            float(stats.spearmanr(truth, scores).statistic),
+            spread=influence.deviation(influence.rank_correlation(outcomes)),
+            rows=len(truth),
+            confidence=confidence,
         )
         if varied
         else Figure(None, reason=TOO_FEW if len(truth) < 3 else "all labels or all scores are the same"),

@@ -13,17 +13,21 @@ from mlserve_cli.monitoring.outcomes import Outcomes
 
 def steady(outcomes: Sequence[Outcomes], runs: Sequence[RunEvaluation], metric: str) -> float | None:
     """The chance that runs differ so much in `metric` where nothing changed (Cochran 1954); None for fewer than two."""
-    from scipy import stats
-
-    values, spreads = [], []
+    values: list[float] = []
+    spreads: list[float] = []
     for one, run in zip(outcomes, runs, strict=True):
         figure, moved = run.figures.get(metric), influence.of_metric(one, metric)
         if figure is None or figure.value is None or moved is None or not (spread := influence.deviation(moved)):
             continue
         values.append(figure.value)
         spreads.append(spread)
-    if len(values) < 2:
-        return None
+    return spread_by_chance(values, spreads) if len(values) > 1 else None
+
+
+def spread_by_chance(values: Sequence[float], spreads: Sequence[float]) -> float:
+    """The chance that values with these standard errors are as far apart if all are of one thing."""
+    from scipy import stats
+
     weights = 1 / np.square(spreads)
     mean = np.dot(weights, values) / weights.sum()
     return float(stats.chi2.sf(float(np.dot(weights, np.square(np.asarray(values) - mean))), len(values) - 1))
