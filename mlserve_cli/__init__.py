@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from mlserve_cli.monitoring.drift import DriftHistory, drift, drift_history
     from mlserve_cli.monitoring.evaluate import evaluate
     from mlserve_cli.monitoring.evaluation import Evaluation
-    from mlserve_cli.profiles import Drift
     from mlserve_cli.monitoring.profile import profile
-    from mlserve_cli.profiles import Profile
+    from mlserve_cli.profiles import Drift, Profile
     from mlserve_cli.reporting import Reported, report
     from mlserve_cli.rollout import Compared, CompareRequest
     from mlserve_cli.rollout.compare import compare
