@@ -1,0 +1,5 @@
+"""The desk, for commands as people give them."""
+
+from tests.cli.conftest import desk
+
+__all__ = ["desk"]

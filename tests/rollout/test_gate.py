@@ -1,0 +1,202 @@
+"""`mlserve compare --gate --record` at the desk, and the promotion that follows from it or does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlserve_cli.registry import Registry
+from tests.cli.desk import Desk, Ended
+from tests.models import save
+from tests.rollout.trial import came, customers, logistic, models, scored, write
+
+GATES = """
+format = 1
+
+[gates.better]
+why = "surely better, and no more than ten times as dear"
+least = { labelled_rows = 500, auc.gain_low = 0 }
+most = { cost_ratio = 10 }
+
+[gates.alike]
+least = { agreement_low = 0.99 }
+"""
+
+
+@pytest.fixture
+def shop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """churn:1, the champion, does not know `b`; churn:2 does; a run of each, and what came of the customers."""
+    monkeypatch.chdir(desk.folder)
+    monkeypatch.setenv("MLSERVE_REGISTRY", desk.path("registry"))
+    monkeypatch.setenv("MLSERVE_GATES", desk.write("gates.toml", GATES))
+    table = customers(1_000, 2)
+    rows = write(desk.folder, table, "shop.parquet")
+    came(desk.folder, table)
+    registry = Registry(desk.folder / "registry")
+    for model, alias in zip(models(desk.folder), ("champion", ""), strict=True):
+        registry.add(model, name="churn", alias=alias)
+    for version in (1, 2):
+        scored(f"churn:{version}", rows, desk.folder / f"run-{version}", threshold=0.5)
+    return desk
+
+
+def compare(desk: Desk, *more: str, a: str = "run-1", b: str = "run-2") -> Ended:
+    return desk.run("compare", a, b, "--labels", "came.parquet", "--positive", "1", *more)
+
+
+def aliases(desk: Desk) -> dict[str, int]:
+    return Registry(desk.folder / "registry").history("churn").aliases
+
+
+def test_a_gate_that_is_passed_and_recorded_lets_the_alias_move(shop: Desk) -> None:
+    ended = compare(shop, "--gate", "better", "--record", "--why", "October", "--by", "ann")
+    assert ended.code == 0, ended.err
+    assert "gate better: passed, recorded in the history of churn:2" in ended.out
+    verdict = ended.last["verdict"]
+    assert (verdict["passed"], verdict["against_name"], verdict["rows"]) == (True, "churn:1", 1_000)
+    assert set(verdict["evidence"]) == {shop.path("run-1"), shop.path("run-2"), "labels came.parquet"}
+    assert verdict["evidence"][shop.path("run-1")] == shop.manifest("run-1")["digest"]
+    assert shop.run("model", "alias", "churn@champion", "2", "--if-passes", "better").code == 0
+    assert aliases(shop) == {"champion": 2}
+    entries = Registry(shop.folder / "registry").history("churn").entries
+    assert [(one.action, one.who, one.why) for one in entries[-2:-1]] == [("gate", "ann", "October")]
+
+
+def test_a_gate_that_says_no_is_4_with_the_figures_and_nothing_moves(shop: Desk) -> None:
+    assert compare(shop, "--gate", "alike").code == 4
+    ended = compare(shop, "--gate", "alike", "--record")
+    assert ended.code == 4
+    assert "gate alike: NOT passed" in ended.out
+    assert ended.error["type"] == "GateFailed"
+    assert "agreement_low is" in ended.error["what"]
+    assert ended.last["figures"][0]["agreement_low"] < 0.99
+    refused = shop.run("model", "alias", "churn@champion", "2", "--if-passes", "alike")
+    assert (refused.code, aliases(shop)) == (4, {"champion": 1})
+    assert "agreement_low is" in refused.error["what"]
+
+
+def test_what_was_not_recorded_promotes_nothing(shop: Desk) -> None:
+    assert compare(shop, "--gate", "better").code == 0
+    assert shop.run("model", "alias", "churn@champion", "2", "--if-passes", "better").code == 4
+    assert aliases(shop) == {"champion": 1}
+
+
+def test_a_worse_one_takes_back_what_an_earlier_look_said(shop: Desk) -> None:
+    assert compare(shop, "--gate", "better", "--record").code == 0
+    shop.write("gates.toml", GATES.replace("auc.gain_low = 0", "auc.gain_low = 0.5"))
+    assert compare(shop, "--gate", "better", "--record").code == 4
+    assert shop.run("model", "alias", "churn@champion", "2", "--if-passes", "better").code == 4
+
+
+def test_what_was_compared_with_an_earlier_champion_does_not_replace_the_one_of_now(shop: Desk) -> None:
+    assert compare(shop, "--gate", "better", "--record").code == 0
+    save(logistic((1.1, -0.7)), shop.folder / "third.onnx")
+    Registry(shop.folder / "registry").add(shop.path("third.onnx"), name="churn", alias="champion")
+    ended = shop.run("model", "alias", "churn@champion", "2", "--if-passes", "better")
+    assert ended.code == 4
+    assert ended.error["hint"] == "compare it with churn:3"
+
+
+def test_two_registered_models_are_compared_and_judged_in_one_command(shop: Desk) -> None:
+    ended = compare(
+        *(shop, "--input", "shop.parquet", "--id-column", "id", "--gate", "better", "--record"),
+        a="churn@champion",
+        b="churn:2",
+    )
+    assert ended.code == 0, ended.err
+    assert ended.last["comparisons"][0]["kind"] == "models"
+    assert shop.run("model", "alias", "churn@champion", "2", "--if-passes", "better").code == 0
+
+
+def test_a_tiny_sample_passes_no_gate_that_asks_for_rows(shop: Desk) -> None:
+    came(shop.folder, customers(1_000, 2).slice(0, 40))
+    ended = compare(shop, "--gate", "better")
+    assert ended.code == 4
+    assert "labelled_rows is 40, at least 500 is allowed" in ended.error["what"]
+
+
+REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
+    "a gate that is not there": (("--gate", "bettr"), 2, "did you mean better?"),
+    "no file of gates": (("--gate", "better", "--gates", "nowhere.toml"), 66, "check the path"),
+    "record without a gate": (("--record",), 2, "--gate"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_judged_is_refused_before_anything_is_read(what: str, shop: Desk) -> None:
+    arguments, code, hint = REFUSED[what]
+    ended = compare(shop, *arguments, a="nowhere")
+    assert ended.code == code
+    assert hint in ended.error["hint"]
+
+
+def test_a_gate_without_a_file_names_the_variable(shop: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLSERVE_GATES")
+    ended = compare(shop, "--gate", "better")
+    assert (ended.code, "MLSERVE_GATES" in ended.error["hint"]) == (2, True)
+
+
+def test_a_model_that_is_in_no_registry_has_no_history_to_record_in(shop: Desk) -> None:
+    scored("new.onnx", "shop.parquet", shop.folder / "bare")
+    ended = compare(shop, "--gate", "better", "--record", b="bare")
+    assert ended.code == 2
+    assert "no version of a registry" in ended.error["what"]
+    assert compare(shop, "--gate", "alike", b="bare").code == 4
+
+
+def test_another_registry_may_be_named_and_must_have_the_very_package(shop: Desk) -> None:
+    other = Registry(shop.folder / "other")
+    other.add(shop.path("new.onnx"), name="churn")
+    other.add(shop.path("old.onnx"), name="churn")
+    ended = compare(shop, "--gate", "better", "--record", "--registry", "other")
+    assert ended.code == 2
+    assert "another package in that registry" in ended.error["what"]
+
+
+def test_what_people_read_says_who_is_better_and_how_sure_that_is(shop: Desk) -> None:
+    text = compare(shop, "--moved", "2").out
+    for words in ("A churn:1, B churn:2: 1,000 rows", "SHIFT", "RANK CORRELATION", "decisions", "ANYTIME"):
+        assert words in text
+    line = next(line for line in text.splitlines() if " auc " in line)
+    assert line.endswith("B is better")
+    assert text.count("\n            id ") == 2
+    assert "cost      B takes" in text
+
+
+def test_the_last_line_is_json_that_has_all_of_it(shop: Desk) -> None:
+    ended = compare(shop, "--json")
+    facts: dict[str, Any] = json.loads(ended.out)
+    assert (facts["status"], facts["exit_code"], facts["verdict"]) == ("complete", 0, None)
+    assert facts["comparisons"][0]["labelled"]["rows"] == 1_000
+    assert facts["figures"][0]["auc.gain"] > 0
+
+
+EFFECTS: dict[str, tuple[str, ...]] = {  # each option with what is different with it
+    "--confidence": ("--confidence", "0.99"),
+    "--expected-rows": ("--expected-rows", "100000"),
+    "--moved": ("--moved", "1"),
+    "--at": ("--at", "0.9"),
+    "--task": ("--task", "regression"),
+}
+
+
+@pytest.mark.parametrize("option", EFFECTS)
+def test_no_option_is_without_effect(option: str, shop: Desk) -> None:
+    assert compare(shop, *EFFECTS[option], "--json").out != compare(shop, "--json").out
+
+
+def test_late_labels_are_left_out_as_of_a_day(shop: Desk) -> None:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    table = customers(1_000, 2).select(["id", "came"])
+    days = pa.array(["2026-11-01"] * 600 + ["2026-11-20"] * 400)
+    pyarrow.csv.write_csv(table.append_column("known", days), Path("dated.csv"))
+    arguments = ("--labels", "dated.csv", "--label", "came", "--label-time", "known", "--positive", "1")
+    ended = shop.run("compare", "run-1", "run-2", *arguments, "--as-of", "2026-11-10", "--json")
+    assert ended.last["comparisons"][0]["labelled"]["rows"] == 600
+    ended = shop.run("compare", "run-1", "run-2", "--labels", "came.parquet", "--as-of", "2026-11-10")
+    assert (ended.code, "--label-time" in ended.error["hint"]) == (2, True)
