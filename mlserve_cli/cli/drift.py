@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlserve_cli.cli import drift_options, options
-from mlserve_cli.cli.command import option
-from mlserve_cli.cli.terminal import TERMINAL
+from mlserve_cli.cli import drift_options, options, profile
+from mlserve_cli.cli.command import option, taking
+from mlserve_cli.cli.score import request_of
+from mlserve_cli.cli.terminal import STREAM, TERMINAL
 from mlserve_cli.errors import GateFailed, UsageError
+
+if TYPE_CHECKING:
+    from mlserve_cli.scoring import ScoreRequest
 
 OVER_TIME = "Over time"
 WHAT = "a profile.json, a run, a package or a model of the registry with its baseline, or data."
+OF_NO_RUN = tuple({*profile.OF_AN_OUTPUT, "drift_profile", "fail_on_drift"} - {"drift_thresholds"})
 
 
+@taking(request_of, without=OF_NO_RUN)
 def drift(
+    context: typer.Context,
     base: Annotated[
         str | None, typer.Argument(metavar="BASE", help=f"What it should look like: {WHAT}", show_default=False)
     ] = None,
@@ -40,37 +47,63 @@ def drift(
             help="Follow this column over the runs; may be given several times. Default: what moved most.",
         ),
     ] = None,
+    model: profile.Model = None,
     drift_thresholds: drift_options.DriftThresholds = None,
     registry: options.Registry = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
+    progress: options.Progress = True,
+    **of_run: Any,
 ) -> int:
     """Hold rows against others, column by column: PSI, Jensen-Shannon, Kolmogorov-Smirnov, nulls, ranges, categories.
 
     \b
         mlserve drift churn@champion runs/2026-11-23
         mlserve drift training.json runs/2026-11-23 --drift-thresholds drift.toml
+        mlserve drift train/ tomorrow.parquet --model churn@champion
         mlserve drift churn@champion --history runs/ --column age
 
     Ends with 4 where a column has drifted: where it is over its limit, and by more than chance does between so many
-    rows and so many columns. With --history always with 0: there is nothing to stop.
+    rows and so many columns. With --history always with 0: there is nothing to stop. Data is profiled first; with a
+    model as that takes and scores it, by the options that `mlserve score` has.
     """
-    TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
+    TERMINAL.configure(json=json, quiet=quiet, verbose=verbose, progress=progress)
     if history is not None:
         return _history(history, base, now, column or [], thresholds=drift_thresholds, registry=registry)
     if base is None or now is None:
         raise UsageError("name BASE and NOW, or --history RUNS", "", "see mlserve drift --help")
     if column:
         raise UsageError("--column follows a column over runs", "--column", "name the runs with --history")
-    return _two(base, now, thresholds=drift_thresholds, registry=registry)
+    scored = {"registry": registry, **of_run}
+    request = request_of(context, model=model, inputs=[], output=STREAM, **scored) if model is not None else None
+    return _two(base, now, request=request, thresholds=drift_thresholds, registry=registry, of_run=of_run)
 
 
-def _two(base: str, now: str, *, thresholds: str | None, registry: str | None) -> int:
+def _two(
+    base: str,
+    now: str,
+    *,
+    request: ScoreRequest | None,
+    thresholds: str | None,
+    registry: str | None,
+    of_run: dict[str, Any],
+) -> int:
     from mlserve_cli.cli.drift_looks import drift_facts, drift_lines
+    from mlserve_cli.cli.progress import watching
     from mlserve_cli.monitoring.drift import drift as compared
 
-    found = compared(base, now, thresholds=thresholds, registry=registry)
+    with watching() as observer:
+        found = compared(
+            base,
+            now,
+            thresholds=thresholds,
+            registry=registry,
+            request=request,
+            dialect=profile.dialect_of(of_run),
+            input_format=of_run["input_format"],
+            observer=observer,
+        )
     TERMINAL.show_result(drift_lines(found), drift_facts(found))
     return 0 if found.passed else GateFailed.exit_code
 

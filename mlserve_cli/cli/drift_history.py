@@ -79,8 +79,7 @@ def _index(entry: DriftOfRun, name: str) -> str:
 def _column_lines(found: DriftHistory, name: str, widest: int) -> list[str]:
     return [
         shown(name),
-        f"  {'run':<{widest}} {'rows':>10} {'PSI':>7} {'noise':>7} {'JS':>6} {'KS':>6} {'mean':>10} {'nulls':>7}"
-        "  drift",
+        f"  {'run':<{widest}} {'rows':>10} {'PSI':>7} {'noise':>7} {'JS':>6} {'KS':>6} {'mean':>10} {'nulls':>7} drift",
         *(_column_line(entry, name, widest) for entry in found.runs),
     ]
 
@@ -94,5 +93,5 @@ def _column_line(entry: DriftOfRun, name: str, widest: int) -> str:
     mean = "" if column.now_mean is None else f"{column.now_mean:.4g}"
     return (
         f"{head} {column.psi:>7.3f} {column.noise:>7.3f} {column.js:>6.3f} {ks:>6} {mean:>10} "
-        f"{percent(column.now_null_share):>7}  {reasons_text(column)}"
+        f"{percent(column.now_null_share):>7} {reasons_text(column)}"
     ).rstrip()

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from mlserve_cli import tables
 from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, nearest, shown
-from mlserve_cli.manifest import FoundRun, find_runs
+from mlserve_cli.manifest import MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest
+from mlserve_cli.monitoring.profile import profile
 from mlserve_cli.profiles import ColumnDrift, Drift, Profile, Thresholds, profile_path, read_profile, read_thresholds
 from mlserve_cli.profiles import drift as drifted
 from mlserve_cli.scoring.drift_check import named_profile
-from mlserve_cli.tables import text_of
+from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
+from mlserve_cli.tables import Dialect, text_of
 
 
 class DriftOfRun(msgspec.Struct, frozen=True):
@@ -39,16 +43,34 @@ class DriftHistory(msgspec.Struct, frozen=True):
     skipped: tuple[str, ...] = ()
 
 
-def drift(base: str, now: str, *, thresholds: str | None = None, registry: str | None = None) -> Drift:
-    """How far NOW is from BASE: each a profile.json, a run, a package or a model of the registry with its baseline.
+def drift(
+    base: str,
+    now: str,
+    *,
+    thresholds: str | None = None,
+    registry: str | None = None,
+    request: ScoreRequest | None = None,
+    dialect: Dialect = tables.Dialect(),
+    input_format: Literal["parquet", "csv"] | None = None,
+    observer: Observer = SILENT,
+) -> Drift:
+    """How far NOW is from BASE: each a profile.json, a run, a package or model of the registry with its baseline, or
+    data, which is profiled first: as the model of `request` takes and scores it, else every column as it stands.
 
-    Raises InputMissing (66) where there is no profile, DataError (65) where they have no column in common,
-    InvalidConfig (78) for thresholds that are no such.
+    Raises InputMissing (66) where nothing is there, DataError (65) where they have no column in common, InvalidConfig
+    (78) for thresholds that are no such.
     """
     limits = read_thresholds(thresholds)
-    (one, name), (other, _) = (named_profile(side, registry=registry) for side in (base, now))
+    sides: list[tuple[Profile, str]] = []
+    for side in (base, now):
+        if _is_data(side):
+            found = profile(side, request=request, dialect=dialect, input_format=input_format, observer=observer)
+            sides.append((found, text_of(side)))
+        else:
+            sides.append(_named(side, registry))
+    (one, name), (other, _) = sides
     limits.check_columns({*_names(one), *_names(other)})
-    return drifted(one, other, thresholds=limits, name=text_of(name))
+    return drifted(one, other, thresholds=limits, name=name)
 
 
 def drift_history(
@@ -76,6 +98,21 @@ def drift_history(
     return DriftHistory(name, entries, ranked, tuple(skipped))
 
 
+def _is_data(name: str) -> bool:
+    """Whether rows stand there, rather than something that has a profile, or nothing."""
+    path = Path(name)
+    known = ("manifest.json", "package.toml", "profile.json")
+    if any(character in name for character in "*?["):
+        return not path.exists()
+    return (
+        path.exists()
+        and not (path.suffix == ".json" or is_manifest(path))
+        and not any((path / one).is_file() for one in known)
+        and not profile_path(path).is_file()
+        and not path.with_name(path.name + MANIFEST_SUFFIX).is_file()
+    )
+
+
 def _named(base: str, registry: str | None) -> tuple[Profile, str]:
     profile, name = named_profile(base, registry=registry)
     return profile, text_of(name)
@@ -89,7 +126,7 @@ def _profiled_runs(runs: str) -> tuple[list[tuple[FoundRun, Profile]], list[str]
         if run.manifest.profile is None:
             without.append(f"{_name_below(run, runs)}: it has no profile")
             continue
-        found.append((run, read_profile(run.manifest_path.with_name(profile_path(run.path).name))))
+        found.append((run, read_profile(run.manifest_path.parent / run.manifest.profile.path)))
     if not found:
         raise InputMissing(
             "no run there has a profile", shown(runs, limit=400), "score with --profile on, or with a model's package"
