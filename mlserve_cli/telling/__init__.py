@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlserve_cli.telling.run_told import told
 from mlserve_cli.telling.tell import SILENCE, Tell
-from mlserve_cli.telling.told import told
 
 if TYPE_CHECKING:
     from mlserve_cli.telling.auditing import Audited, audit

@@ -7,13 +7,15 @@ every run's line of `--log-file` has the newest one, and `mlserve audit --head` 
 from __future__ import annotations
 
 import os
+import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mlserve_cli._version import __version__
 from mlserve_cli.contract import sha256_of
-from mlserve_cli.errors import LogBroken, shown
+from mlserve_cli.errors import LogBroken, TryLater, shown
 from mlserve_cli.storage import HeldLog, held_log, translated
 from mlserve_cli.tables import text_of
 from mlserve_cli.telling.account import Beginning, Ending, iso
@@ -106,6 +108,25 @@ def _model(ending: Ending) -> Model | None:
 
 
 def _append(path: Path, make: Make) -> str:
+    """Where the log is rotated while it is begun, two who hold a file each may wait for one another: then anew."""
+    until = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            return _append_once(path, make)
+        except _Rotating as waiting:
+            if time.monotonic() > until:
+                raise waiting.reason from None
+
+
+class _Rotating(Exception):
+    """A file that was rotated away is being written to."""
+
+    def __init__(self, reason: TryLater) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _append_once(path: Path, make: Make) -> str:
     with held_log(path, timeout_s=LOCK_TIMEOUT_S, regular=True) as log:
         last, cut = _last_entry(log)
         if last is None:  # new, or empty since it was rotated: the chain goes on from where it was moved to
@@ -129,12 +150,11 @@ def _last_entry(log: HeldLog) -> tuple[Entry | None, bytes]:
         with translated(log.path, "read the audit log"):
             tail = log.tail(length)
         whole = len(tail) == log.size_bytes
-        lines = tail.split(b"\n")
-        complete = lines[:-1] if whole else lines[1:-1]
-        for index in range(len(complete) - 1, -1, -1):
-            entry = _decoded(complete[index], log.path)
-            if entry is not None:
-                return entry, _cut([*complete[index + 1 :], lines[-1]])
+        lines = tail.split(b"\n")[0 if whole else 1 :]
+        for index in range(len(lines) - 1, -1, -1):
+            entry = _decoded(lines[index], log.path)
+            if entry is not None:  # the last line too, which may lack its end alone
+                return entry, _cut(lines[index + 1 :])
         if whole:
             return None, _cut(lines)
         length *= 4
@@ -144,7 +164,11 @@ def _last_rotated(path: Path) -> Entry | None:
     """The last entry of all that were moved away."""
     found: Entry | None = None
     for older in rotated(path):
-        entries = (_decoded(line, older) for line in reversed(read_lines(older)))
+        try:
+            lines = read_lines(older, timeout_s=random.uniform(0.1, 0.3))
+        except TryLater as reason:
+            raise _Rotating(reason) from None
+        entries = (_decoded(line, older) for line in reversed(lines))
         last = next((entry for entry in entries if entry is not None), None)
         if last is not None and (found is None or last.sequence > found.sequence):
             found = last
@@ -153,8 +177,8 @@ def _last_rotated(path: Path) -> Entry | None:
 
 def _cut(lines: list[bytes]) -> bytes:
     """The pieces with the end of line that each has, or gets from the next append."""
-    *complete, last = lines
-    return b"".join(piece + b"\n" for piece in complete) + (last + b"\n" if last else b"")
+    kept = lines if lines[-1:] != [b""] else lines[:-1]
+    return b"".join(piece + b"\n" for piece in kept)
 
 
 def _decoded(line: bytes, path: Path) -> Entry | None:

@@ -85,15 +85,13 @@ Pieces = Sequence[Line | Cut]
 def _read(path: Path) -> Pieces:
     """The entries of one file, and what stands between them."""
     found: list[Line | Cut] = []
-    *complete, last = read_lines(path)
-    for number, content in enumerate(complete, start=1):
+    lines = read_lines(path)
+    for number, content in enumerate(lines if lines[-1] else lines[:-1], start=1):
         entry = _decoded(content, path, number)
         if entry is not None:
             found.append(Line(path, number, entry, _seconds(entry, path, number)))
         else:
             found.append(Cut(path, number, content + b"\n"))
-    if last:
-        found.append(Cut(path, len(complete) + 1, last + b"\n"))
     return found
 
 

@@ -25,14 +25,15 @@ def rotated(path: Path) -> list[Path]:
         return sorted(path.parent / name for name in os.listdir(path.parent) if names.fullmatch(name))
 
 
-def read_lines(path: Path) -> list[bytes]:
+def read_lines(path: Path, *, timeout_s: float = READ_TIMEOUT_S) -> list[bytes]:
     """The lines of a log, without their ends; the last is what stands after the last end, b"" as a rule.
 
-    Raises InputMissing (66) where there is none, CorruptFile (65) where it is no gzip.
+    Raises InputMissing (66) where there is none, CorruptFile (65) where it is no gzip, TryLater (75) where somebody
+    has been writing to it for `timeout_s`.
     """
     if not path.exists():
         raise InputMissing("there is no such log", shown(str(path), limit=400), "name what --audit-log named")
-    content = read_log(path, timeout_s=READ_TIMEOUT_S)
+    content = read_log(path, timeout_s=timeout_s)
     if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)

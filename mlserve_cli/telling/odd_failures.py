@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate
 from math import comb
 
 from mlserve_cli.telling.findings import Finding
@@ -21,16 +21,17 @@ def failing(runs: Sequence[AuditedRun]) -> Iterator[Finding]:
     """
     ended = [run for run in runs if run.ended is not None]
     failed = [run.is_failed for run in ended]
-    odd = [place for place in range(len(ended)) if failed[place] and _is_odd(failed, place)]
-    for _, places in groupby(odd, key=lambda place: _stretch(odd, place)):
-        yield _finding(ended, failed, list(places))
+    counts = [0, *accumulate(failed)]
+    odd = [place for place in range(len(ended)) if failed[place] and _is_odd(counts, place)]
+    for places in _stretches(odd):
+        yield _finding(ended, failed, places)
 
 
-def _is_odd(failed: Sequence[bool], place: int) -> bool:
+def _is_odd(counts: Sequence[int], place: int) -> bool:
+    """`counts` holds how many of the first so many runs failed."""
     first = max(0, place + 1 - WINDOW_RUNS)
-    window, before = failed[first : place + 1], failed[:first]
-    rate = (sum(before) + PRIOR_FAILURES) / (len(before) + PRIOR_RUNS)
-    return at_least(sum(window), of=len(window), rate=rate) < SELDOM
+    rate = (counts[first] + PRIOR_FAILURES) / (first + PRIOR_RUNS)
+    return at_least(counts[place + 1] - counts[first], of=place + 1 - first, rate=rate) < SELDOM
 
 
 def at_least(count: int, *, of: int, rate: float) -> float:
@@ -38,12 +39,16 @@ def at_least(count: int, *, of: int, rate: float) -> float:
     return sum(comb(of, some) * rate**some * (1 - rate) ** (of - some) for some in range(count, of + 1))
 
 
-def _stretch(odd: Sequence[int], place: int) -> int:
-    """The first of the odd places that hang together with this one."""
-    index = odd.index(place)
-    while index and odd[index] - odd[index - 1] <= WINDOW_RUNS:
-        index -= 1
-    return odd[index]
+def _stretches(odd: Sequence[int]) -> Iterator[list[int]]:
+    """The places that hang together."""
+    stretch: list[int] = []
+    for place in odd:
+        if stretch and place - stretch[-1] > WINDOW_RUNS:
+            yield stretch
+            stretch = []
+        stretch.append(place)
+    if stretch:
+        yield stretch
 
 
 def _finding(runs: Sequence[AuditedRun], failed: Sequence[bool], places: Sequence[int]) -> Finding:

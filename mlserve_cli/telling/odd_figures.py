@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlserve_cli.telling.findings import Finding, Kind
+from mlserve_cli.telling.middle import middle, weekdays_of
 from mlserve_cli.telling.runs import AuditedRun
 
 LAST_RUNS = 60
@@ -25,6 +25,7 @@ FAR = 5.0
 ENOUGH_OF_A_WEEKDAY = 5
 FEW_OF_A_WEEKDAY = 4
 SPREAD_OF_MAD = 1.4826  # of a normal distribution: standard deviation over median absolute deviation
+FEW_ROWS_ASIDE, SHARE_ASIDE = 2, 1e-5
 Runs = Sequence[AuditedRun]
 Column = NDArray[np.float64]
 Days = NDArray[np.int64]
@@ -50,7 +51,7 @@ def odd_figures(runs: Runs) -> Iterator[Finding]:
     committed = [run for run in runs if run.is_committed and not run.repeats]
     for measure in MEASURES:
         values = np.array([measure.value(run) for run in committed], dtype=np.float64)
-        weekdays = np.array([datetime.fromtimestamp(run.started_s, UTC).weekday() for run in committed], np.int64)
+        weekdays = weekdays_of(np.array([run.started_s for run in committed], dtype=np.float64))
         distances = [
             distance(values, weekdays, place, least_spread=measure.least_spread) for place in range(len(values))
         ]
@@ -63,23 +64,23 @@ def distance(values: Column, weekdays: Days, place: int, *, least_spread: float)
     before, days, value = values[first:place], weekdays[first:place], values[place]
     if len(before) < FEWEST_RUNS:
         return 0.0, float(value)
-    same = before[days == weekdays[place]]
-    counts = np.bincount(days, minlength=7)
-    if counts[counts > 0].min() >= ENOUGH_OF_A_WEEKDAY and len(same):
-        centers = np.array([np.median(before[days == day]) if counts[day] else 0.0 for day in range(7)])
-        spread = max(SPREAD_OF_MAD * float(np.median(np.abs(before - centers[days]))), least_spread)
-        expected = float(centers[weekdays[place]])
-        return float(value - expected) / spread, expected
-    return _by_all(before, same, float(value), least_spread=least_spread)
+    by_day = {int(day): before[days == day].tolist() for day in set(days.tolist())}
+    same = by_day.get(int(weekdays[place]), [])
+    if len(same) < ENOUGH_OF_A_WEEKDAY or min(map(len, by_day.values())) < ENOUGH_OF_A_WEEKDAY:
+        return _by_all(before.tolist(), same, float(value), least_spread=least_spread)
+    centers = {day: middle(of_day) for day, of_day in by_day.items()}
+    apart = middle(abs(one - centers[day]) for day, of_day in by_day.items() for one in of_day)
+    expected = centers[int(weekdays[place])]
+    return (float(value) - expected) / max(SPREAD_OF_MAD * apart, least_spread), expected
 
 
-def _by_all(before: Column, same: Column, value: float, *, least_spread: float) -> tuple[float, float]:
+def _by_all(before: list[float], same: list[float], value: float, *, least_spread: float) -> tuple[float, float]:
     """By all runs before, and then by the nearest of the few on the same weekday."""
-    expected = float(np.median(before))
-    spread = max(SPREAD_OF_MAD * float(np.median(np.abs(before - expected))), least_spread)
-    if len(same):
+    expected = middle(before)
+    spread = max(SPREAD_OF_MAD * middle(abs(one - expected) for one in before), least_spread)
+    if same:
         few = len(same) < FEW_OF_A_WEEKDAY
-        near = float(same[np.argmin(np.abs(same - value))] if few else np.median(same))
+        near = min(same, key=lambda one: abs(value - one)) if few else middle(same)
         expected = min(expected, near, key=lambda one: abs(value - one))
     return (value - expected) / spread, expected
 
@@ -131,9 +132,12 @@ def _rows(run: AuditedRun) -> float:
 
 
 def _share_set_aside(run: AuditedRun) -> float:
-    """Half a row more than there was, so that no row at all has a logarithm too."""
+    """One in 100,000 more than there was, so that no row at all has a logarithm too; a row or two is no matter."""
     ended = run.ended
-    return float(np.log((ended.rows_quarantined + 0.5) / (ended.rows_in + 1))) if ended is not None else 0.0
+    if ended is None:
+        return 0.0
+    aside = max(ended.rows_quarantined - FEW_ROWS_ASIDE, 0)
+    return float(np.log(aside / max(ended.rows_in, 1) + SHARE_ASIDE))
 
 
 def _seconds(run: AuditedRun) -> float:
@@ -154,7 +158,9 @@ MEASURES = (
         _share_set_aside,
         least_spread=0.7,
         both_sides=False,
-        words=lambda value, expected: f"set {value:.2%} of its rows aside where {expected:.2%} were to be expected",
+        words=lambda value, expected: (
+            f"set {value - SHARE_ASIDE:.2%} of its rows aside where {expected - SHARE_ASIDE:.2%} were to be expected"
+        ),
         least=0.0001,
     ),
     Measure(

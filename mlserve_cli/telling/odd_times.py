@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from mlserve_cli.telling.account import iso
 from mlserve_cli.telling.chain import Chain, Line
 from mlserve_cli.telling.findings import Finding
+from mlserve_cli.telling.middle import middle, weekdays_of
 from mlserve_cli.telling.runs import AuditedRun
 
 LAST_RUNS = 60
@@ -32,7 +32,7 @@ def gaps(runs: Sequence[AuditedRun], *, now_s: float) -> Iterator[Finding]:
     begun = np.array([run.started_s for run in runs])
     slots = _slots(begun)
     for number in range(FEWEST_INTERVALS, len(slots)):
-        usual_s = usual_interval_s(begun[slots[: number + 1]])
+        usual_s = usual_interval_s(begun[slots[max(0, number - LAST_RUNS) : number + 1]])
         until_s = float(begun[slots[number + 1]]) if number + 1 < len(slots) else now_s
         waited_s = until_s - float(begun[slots[number]])
         if usual_s and waited_s > LATE * usual_s:
@@ -42,16 +42,16 @@ def gaps(runs: Sequence[AuditedRun], *, now_s: float) -> Iterator[Finding]:
 def usual_interval_s(begun: Times) -> float:
     """How long until the next run after the last of these, judging by the last intervals; 0 where they are irregular.
 
-    By those that began on the same weekday where there are enough: a job may rest at weekends.
+    By those that began on the same weekday where there are enough, since a job may rest at weekends; else the longest.
     """
-    intervals = np.diff(begun)[-LAST_RUNS:]
+    intervals = np.diff(begun)
     if len(intervals) < FEWEST_INTERVALS:
         return 0.0
-    weekdays = np.array([_moment(seconds).weekday() for seconds in begun])
-    same = intervals[weekdays[:-1][-LAST_RUNS:] == weekdays[-1]]
-    chosen = same if len(same) >= ENOUGH_OF_A_WEEKDAY else intervals
-    usual_s = float(np.median(chosen))
-    return usual_s if float(np.median(np.abs(np.log(chosen / usual_s)))) <= REGULAR else 0.0
+    weekdays = weekdays_of(begun)
+    same = intervals[weekdays[:-1] == weekdays[-1]]
+    if not (_is_regular(intervals) and (len(same) < ENOUGH_OF_A_WEEKDAY or _is_regular(same))):
+        return 0.0
+    return middle(same.tolist()) if len(same) >= ENOUGH_OF_A_WEEKDAY else float(np.max(intervals))
 
 
 def odd_hours(runs: Sequence[AuditedRun]) -> Iterator[Finding]:
@@ -81,15 +81,11 @@ def clock(chain: Chain) -> Iterator[Finding]:
 
 def never_ended(runs: Sequence[AuditedRun], *, now_s: float) -> Iterator[Finding]:
     """Runs of which no end is told: killed outright, or the machine went. One that may still be running is none."""
-    for place, run in enumerate(runs):
+    last = {_output(run): run.started_s for run in runs}
+    for run in runs:
         if run.ended is not None or run.started is None:
             continue
-        output = (run.host, run.started.directory, run.started.output)
-        again = any(
-            later.started is not None and (later.host, later.started.directory, later.started.output) == output
-            for later in runs[place + 1 :]
-        )
-        if again or now_s - run.started_s > LONGEST_RUN_S:
+        if last[_output(run)] > run.started_s or now_s - run.started_s > LONGEST_RUN_S:
             what = "never ended: it was killed outright, or its machine stopped"
             yield Finding(
                 "never-ended",
@@ -100,6 +96,16 @@ def never_ended(runs: Sequence[AuditedRun], *, now_s: float) -> Iterator[Finding
                 what,
                 {"pid": run.started.pid, "host": run.host},
             )
+
+
+def _is_regular(intervals: Times) -> bool:
+    usual_s = middle(intervals.tolist())
+    return middle(np.abs(np.log(intervals / usual_s)).tolist()) <= REGULAR
+
+
+def _output(run: AuditedRun) -> tuple[str, str, str] | None:
+    """Where the run was to stand: where another began to write, it had ended."""
+    return (run.host, run.started.directory, run.started.output) if run.started is not None else None
 
 
 def _slots(begun: Times) -> list[int]:
@@ -141,19 +147,15 @@ def _odd_hour(run: AuditedRun, *, hours: float, away: float) -> Finding:
 
 def _is_habit(hours: Times) -> bool:
     """Whether they lie around one time of day."""
-    apart = _apart(hours[:, None], hours[None, :])
-    middle = int(np.argmin(np.median(apart, axis=1)))
-    return bool(np.quantile(apart[middle], 0.9) <= HABIT_HOURS / 2)
+    apart = np.sort(_apart(hours[:, None], hours[None, :]), axis=1)
+    center = int(np.argmin(apart[:, len(hours) // 2]))
+    return bool(apart[center, int(0.9 * (len(hours) - 1))] <= HABIT_HOURS / 2)
 
 
 def _apart(hours: Times, other: Times | float) -> Times:
     """Hours between times of day, around midnight too."""
     found: Times = np.abs((hours - other + 12) % 24 - 12)
     return found
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _clock(hours: float) -> str:

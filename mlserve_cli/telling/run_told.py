@@ -98,6 +98,8 @@ def _now(beginning: Beginning, listening: Listening) -> Ending:
 def _tell_beginning(beginning: Beginning, tell: Tell, observer: Observer) -> str:
     """Returns the digest of the audit log's entry, "" where there is no such log."""
     head = ""
+    if tell.prometheus_file is not None and not tell.prometheus_file.endswith(".prom"):
+        observer.warn("--prometheus-file: the textfile collector reads only names that end in .prom")
     if tell.audit_log is not None:
         from mlserve_cli.telling.audit_log import note_beginning
 
