@@ -1,6 +1,6 @@
 """Records and the manifest: what was done, as JSON values that carry the digest of their own content."""
 
-from mlserve_cli.manifest.find import MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest, manifest_path_of
+from mlserve_cli.manifest.find import MANIFEST_NAME, MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest, manifest_path_of
 from mlserve_cli.manifest.records import (
     RECORD_FORMAT,
     Latencies,
@@ -35,6 +35,7 @@ from mlserve_cli.manifest.values import (
 
 __all__ = [
     "MANIFEST_FORMAT",
+    "MANIFEST_NAME",
     "MANIFEST_SUFFIX",
     "RECORD_FORMAT",
     "ArmAccount",

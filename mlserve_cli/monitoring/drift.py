@@ -11,10 +11,20 @@ import msgspec
 
 from mlserve_cli import tables
 from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, nearest, shown
-from mlserve_cli.manifest import MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest
+from mlserve_cli.manifest import MANIFEST_NAME, MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest
 from mlserve_cli.monitoring.profile import profile
-from mlserve_cli.profiles import ColumnDrift, Drift, Profile, Thresholds, profile_path, read_profile, read_thresholds
+from mlserve_cli.profiles import (
+    PROFILE_NAME,
+    ColumnDrift,
+    Drift,
+    Profile,
+    Thresholds,
+    profile_path,
+    read_profile,
+    read_thresholds,
+)
 from mlserve_cli.profiles import drift as drifted
+from mlserve_cli.registry import PACKAGE_FILE
 from mlserve_cli.scoring.drift_check import named_profile
 from mlserve_cli.scoring.request import SILENT, Observer, ScoreRequest
 from mlserve_cli.tables import Dialect, text_of
@@ -101,12 +111,12 @@ def drift_history(
 def _is_data(name: str) -> bool:
     """Whether rows stand there, rather than something that has a profile, or nothing."""
     path = Path(name)
-    known = ("manifest.json", "package.toml", "profile.json")
+    known = (MANIFEST_NAME, PACKAGE_FILE, PROFILE_NAME)
     if any(character in name for character in "*?["):
         return not path.exists()
     return (
         path.exists()
-        and not (path.suffix == ".json" or is_manifest(path))
+        and not (path.suffix in (".json", ".onnx") or is_manifest(path))
         and not any((path / one).is_file() for one in known)
         and not profile_path(path).is_file()
         and not path.with_name(path.name + MANIFEST_SUFFIX).is_file()

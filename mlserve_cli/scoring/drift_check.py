@@ -13,7 +13,7 @@ import msgspec
 from mlserve_cli.errors import InvalidConfig, UsageError, shown
 from mlserve_cli.planning import Plan
 from mlserve_cli.profiles import Drift, Profile
-from mlserve_cli.registry import find, is_path
+from mlserve_cli.registry import PACKAGE_FILE, find, is_path
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 
@@ -68,7 +68,7 @@ def named_profile(name: str, *, registry: str | None = None) -> tuple[Profile, s
     """
     from mlserve_cli.profiles import read_profile
 
-    if not is_path(name) or (Path(name) / "package.toml").is_file():
+    if not is_path(name) or name.endswith(".onnx") or (Path(name) / PACKAGE_FILE).is_file():
         found = find(name, registry=Path(registry) if registry is not None else None)
         if not found.package.baseline_path:
             raise _no_baseline(found.spelled)
