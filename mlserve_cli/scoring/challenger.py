@@ -87,6 +87,8 @@ class Challengers:
         ]
         self._start_row += converted.rows
         for one in self._several:
+            if one.error:
+                continue
             with _contained(one):
                 self._score_one(one, chunk, converted, kept, written, shard, mapper, sampled)
 
@@ -158,8 +160,6 @@ def _open(plan: Plan, rival: PlannedRival, predictor: Predictor | None) -> OpenR
 @contextmanager
 def _contained(one: _Beside) -> Iterator[None]:
     """The edge past which nothing of a challenger gets: its first error ends it for this task, what it held goes."""
-    if one.error:
-        return
     try:
         yield
     except Exception as error:  # noqa: BLE001  its edge, as a task has one

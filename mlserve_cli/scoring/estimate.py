@@ -29,7 +29,7 @@ def expected_seconds(
 ) -> float:
     """Seconds of the whole run on this machine, by the speed of its first rows; no rows take the start alone.
 
-    `rivals` are sessions of the plan's other models, by their names in it.
+    `rivals` are sessions of the plan's other models, by their names in it; what has none is left out.
     """
     row_s = _of_all_models(plan, layout, predictor, rivals or {})
     scoring_s = plan.rows * row_s * (1 + WRITE_SHARE)

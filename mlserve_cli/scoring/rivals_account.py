@@ -44,7 +44,7 @@ def _account(plan: Plan, rival: PlannedRival, model: ResolvedModel, records: Seq
     own = [(record, one) for record in records for one in record.challengers if one.name == rival.name]
     error = next((one.error for _, one in own if one.error), "")
     whole: list[RivalRecord] = [one for _, one in own if not one.error]
-    inference_s = sum(one.inference_s for one in whole)
+    inference_s = float(sum(one.inference_s for one in whole))
     champion_s = sum(record.stages.inference_s for record, one in own if not one.error)
     found = compared(whole)
     return ChallengerAccount(
