@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +19,41 @@ GATES = """
 format = 1
 
 [gates.better]
-why = "surely better, and no more than ten times as dear"
+why = "surely better, and not a thousand times as dear"
 least = { labelled_rows = 500, auc.gain_low = 0 }
-most = { cost_ratio = 10 }
+most = { cost_ratio = 1000 }
 
 [gates.alike]
 least = { agreement_low = 0.99 }
 """
 
 
-@pytest.fixture
-def shop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """churn:1, the champion, does not know `b`; churn:2 does; a run of each, and what came of the customers."""
-    monkeypatch.chdir(desk.folder)
-    monkeypatch.setenv("MLSERVE_REGISTRY", desk.path("registry"))
-    monkeypatch.setenv("MLSERVE_GATES", desk.write("gates.toml", GATES))
-    table = customers(1_000, 2)
-    rows = write(desk.folder, table, "shop.parquet")
-    came(desk.folder, table)
-    registry = Registry(desk.folder / "registry")
-    for model, alias in zip(models(desk.folder), ("champion", ""), strict=True):
+@pytest.fixture(scope="module")
+def premises(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs, each of a version of churn, and the registry as it is before anybody judges."""
+    folder = tmp_path_factory.mktemp("premises")
+    rows = write(folder, customers(1_000, 2), "shop.parquet")
+    registry = Registry(folder / "registry")
+    for model, alias in zip(models(folder), ("champion", ""), strict=True):
         registry.add(model, name="churn", alias=alias)
     for version in (1, 2):
-        scored(f"churn:{version}", rows, desk.folder / f"run-{version}", threshold=0.5)
-    return desk
+        model = f"churn:{version}"
+        scored(model, rows, folder / f"run-{version}", threshold=0.5, registry=str(registry.root))
+    shutil.copytree(registry.root, folder / "before")
+    return folder
+
+
+@pytest.fixture
+def shop(premises: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """churn:1, the champion, does not know `b`; churn:2 does; a run of each, and what came of the customers."""
+    shutil.rmtree(premises / "registry")
+    shutil.copytree(premises / "before", premises / "registry")
+    here = replace(desk, folder=premises)
+    monkeypatch.chdir(premises)
+    monkeypatch.setenv("MLSERVE_REGISTRY", here.path("registry"))
+    monkeypatch.setenv("MLSERVE_GATES", here.write("gates.toml", GATES))
+    came(premises, customers(1_000, 2))
+    return here
 
 
 def compare(desk: Desk, *more: str, a: str = "run-1", b: str = "run-2") -> Ended:
@@ -139,19 +152,19 @@ def test_a_gate_without_a_file_names_the_variable(shop: Desk, monkeypatch: pytes
     assert (ended.code, "MLSERVE_GATES" in ended.error["hint"]) == (2, True)
 
 
-def test_a_model_that_is_in_no_registry_has_no_history_to_record_in(shop: Desk) -> None:
-    scored("new.onnx", "shop.parquet", shop.folder / "bare")
-    ended = compare(shop, "--gate", "better", "--record", b="bare")
+def test_a_model_that_is_in_no_registry_has_no_history_to_record_in(shop: Desk, tmp_path: Path) -> None:
+    bare = scored("new.onnx", "shop.parquet", tmp_path / "bare")
+    ended = compare(shop, "--gate", "better", "--record", b=bare)
     assert ended.code == 2
     assert "no version of a registry" in ended.error["what"]
-    assert compare(shop, "--gate", "alike", b="bare").code == 4
+    assert compare(shop, "--gate", "alike", b=bare).code == 4
 
 
-def test_another_registry_may_be_named_and_must_have_the_very_package(shop: Desk) -> None:
-    other = Registry(shop.folder / "other")
+def test_another_registry_may_be_named_and_must_have_the_very_package(shop: Desk, tmp_path: Path) -> None:
+    other = Registry(tmp_path / "other")
     other.add(shop.path("new.onnx"), name="churn")
     other.add(shop.path("old.onnx"), name="churn")
-    ended = compare(shop, "--gate", "better", "--record", "--registry", "other")
+    ended = compare(shop, "--gate", "better", "--record", "--registry", str(other.root))
     assert ended.code == 2
     assert "another package in that registry" in ended.error["what"]
 
@@ -188,14 +201,14 @@ def test_no_option_is_without_effect(option: str, shop: Desk) -> None:
     assert compare(shop, *EFFECTS[option], "--json").out != compare(shop, "--json").out
 
 
-def test_late_labels_are_left_out_as_of_a_day(shop: Desk) -> None:
+def test_late_labels_are_left_out_as_of_a_day(shop: Desk, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.csv
 
     table = customers(1_000, 2).select(["id", "came"])
     days = pa.array(["2026-11-01"] * 600 + ["2026-11-20"] * 400)
-    pyarrow.csv.write_csv(table.append_column("known", days), Path("dated.csv"))
-    arguments = ("--labels", "dated.csv", "--label", "came", "--label-time", "known", "--positive", "1")
+    pyarrow.csv.write_csv(table.append_column("known", days), tmp_path / "dated.csv")
+    arguments = ("--labels", str(tmp_path / "dated.csv"), "--label", "came", "--label-time", "known", "--positive", "1")
     ended = shop.run("compare", "run-1", "run-2", *arguments, "--as-of", "2026-11-10", "--json")
     assert ended.last["comparisons"][0]["labelled"]["rows"] == 600
     ended = shop.run("compare", "run-1", "run-2", "--labels", "came.parquet", "--as-of", "2026-11-10")

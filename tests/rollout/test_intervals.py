@@ -60,7 +60,7 @@ def test_the_interval_of_a_share_is_wilsons(hits: int, more: int) -> None:
 def test_rank_correlation_is_scipys(ties: int) -> None:
     draw = np.random.default_rng(3)
     one = draw.integers(0, ties, 500).astype(float)
-    other = one + draw.integers(0, ties, 500)
+    other = one + draw.integers(0, ties, 500).astype(float)
     found = rank_correlation(one, other)
     assert found == pytest.approx(stats.spearmanr(one, other).statistic)
     assert rank_correlation(one, np.zeros(500)) is None
