@@ -20,7 +20,7 @@ HINT = "look at the columns: mlserve drift BASE RUN shows all of them; their lim
 
 def drift_lines(found: Drift) -> list[str]:
     """A table of the columns, what moved most first."""
-    widest = max((len(shown(column.name, limit=40)) for column in found.columns[:COLUMNS_SHOWN]), default=6)
+    widest = max(len("column"), *(len(shown(column.name, limit=40)) for column in found.columns[:COLUMNS_SHOWN]))
     head = f"{'':2}{'column':<{widest}}  {'PSI':>7} {'noise':>7} {'JS':>6} {'KS':>6}  {'mean':>21}  {'nulls':>17}"
     more = len(found.columns) - COLUMNS_SHOWN
     return [
