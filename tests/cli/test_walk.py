@@ -30,7 +30,7 @@ def commands_in(group: Any, *, before: str = "") -> Iterator[tuple[str, Any]]:
 
 COMMANDS: dict[str, Any] = dict(commands_in(ROOT))
 TOP = {command for command in COMMANDS if " " not in command}
-LATER = {"--challenger", "--canary", "--engine", "--provider"}
+LATER = {"--engine", "--provider"}
 NEEDED = {"--model", "--input", "--output"}
 
 
@@ -47,6 +47,7 @@ CONTRACT = (
     "--max-field-bytes --input-format "
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
     "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --deduplicate --reuse "
+    "--challenger --canary --split --split-key --split-salt "
     "--drift-profile --drift-thresholds --fail-on-drift "
     "--limit --dry-run --prometheus-file --openlineage-file --log-file --audit-log --config --json --quiet --verbose "
     "--progress"
@@ -166,7 +167,8 @@ ALL_AT_ONCE: dict[str, tuple[str, object]] = {  # as a variable has it, as TOML 
     "--verbose": ("off", False),
     "--progress": ("0", False),
 }
-NOT_WITH_THE_REST = {"--dry-run", "--config"}  # nothing is recorded; where the file stands
+SEVERAL_MODELS = {"--challenger", "--canary", "--split", "--split-key", "--split-salt"}
+NOT_WITH_THE_REST = SEVERAL_MODELS | {"--dry-run", "--config"}  # nothing is recorded; where the file stands
 
 
 @pytest.fixture
@@ -209,6 +211,45 @@ def test_every_option_is_accepted_from_the_file(rich_desk: Desk) -> None:
     assert settings["input"]["value"] == ["rows.csv", "more.csv"]
 
 
+ONE_OF_TWO = (
+    "--challenger other.onnx --canary 50% --split-key id --split-salt first",
+    "--split linear.onnx=50,other.onnx=50",
+)
+
+
+@pytest.mark.parametrize("words", ONE_OF_TWO)
+@pytest.mark.parametrize("source", ["environment", "file"])
+def test_the_options_of_several_models_are_accepted_from_there_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: str, source: str
+) -> None:
+    monkeypatch.chdir(desk.folder)
+    desk.save("other.onnx", models.linear(3, names=("a", "b", "c")))
+    given = dict(zip(words.split()[::2], words.split()[1::2], strict=True))
+    model = [] if "--split" in given else ["-m", "linear.onnx"]
+    if source == "file":
+        desk.write("options.toml", "\n".join(f"{option[2:]} = {json.dumps(text)}" for option, text in given.items()))
+    else:
+        for option, text in given.items():
+            monkeypatch.setenv("MLSERVE_" + option[2:].replace("-", "_").upper(), text)
+
+    ended = desk.run(
+        "score",
+        *model,
+        "-i",
+        "rows.csv",
+        "-o",
+        "out",
+        "--id-column",
+        "id",
+        *(["--config", "options.toml"][: 2 * (source == "file")]),
+    )
+
+    assert ended.code == 0, ended.err
+    settings = desk.manifest()["run"]["settings"]
+    assert {f"--{key}" for key, one in settings.items() if one["source"] == source} == set(given)
+    assert desk.manifest()["split"]["arms"][1]["share"] == 0.5
+
+
 # No option is without effect
 
 
@@ -234,6 +275,13 @@ def _profiled(desk: Desk) -> None:
 MANY_ROWS = "a,b,c\n" + "".join(f"{row},{row},{row}\n" for row in range(50))
 ONE_BAD_ROW = "id,a,b,c\nx1,1,2,\nx2,4,5,6\n"
 WRONG_NAME = "id,a,b,C\nx1,1,2,3\n"
+CHALLENGED = ("--challenger", "other.onnx", "--id-column", "id", "--canary", "50")
+
+
+def other(desk: Desk) -> str:
+    return desk.save("other.onnx", models.linear(3, names=("a", "b", "c")))
+
+
 CASES: dict[str, Case] = {
     "--model": Case(("--model", "other.onnx"), before=lambda desk: desk.save("other.onnx", models.mlp(3))),
     "--input": Case(("--input", "other.csv"), before=lambda desk: desk.write("other.csv", WRONG_NAME.lower())),
@@ -290,6 +338,10 @@ CASES: dict[str, Case] = {
     "--fail-on-drift": Case(
         ("--fail-on-drift",), rows=MANY_ROWS, before=_profiled, both=("--drift-profile", "earlier")
     ),
+    "--challenger": Case(("--challenger", "other.onnx"), before=other),
+    "--canary": Case(("--canary", "50"), both=CHALLENGED[:4], before=other),
+    "--split-key": Case(("--split-key", "b"), both=CHALLENGED, before=other),
+    "--split-salt": Case(("--split-salt", "second"), both=CHALLENGED, before=other),
     "--limit": Case(("--limit", "1")),
     "--dry-run": Case(("--dry-run",)),
     "--prometheus-file": Case(("--prometheus-file", "run.prom")),
@@ -302,6 +354,7 @@ CASES: dict[str, Case] = {
     "--verbose": Case(("--verbose",), rows=ONE_BAD_ROW),
 }
 ELSEWHERE = {
+    "--split": "it takes the place of --model: above, and tests/scoring/test_rivals.py",
     "--max-retries": "tests/errors/test_reached.py kills workers",
     "--progress": "test_terminal.py watches it at a terminal",
     "--predictor": "tests/trees/test_scoring.py scores with both",
