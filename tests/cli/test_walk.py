@@ -89,6 +89,7 @@ def test_each_option_and_argument_has_help(command: str) -> None:
 MEANS_ANOTHER = {
     ("compare", "--challenger"),
     ("compare", "--labels"),
+    ("drift", "--model"),
     ("evaluate", "--labels"),
     ("evaluate", "--output"),
     ("report", "--output"),
