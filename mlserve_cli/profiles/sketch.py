@@ -54,7 +54,7 @@ class Distribution:
 
 
 def distribution(column: ColumnProfile) -> Distribution:
-    """The column's quantile sketch as a step function; opening takes about half a millisecond.
+    """The column's quantile sketch as a step function; opening takes about a millisecond.
 
     Raises RunMismatch (65) where the sketch is damaged.
     """
