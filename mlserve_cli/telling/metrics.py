@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mlserve_cli.storage import replace, wait_to_hold
 from mlserve_cli.tables import text_of
-from mlserve_cli.telling.account import Ending
+from mlserve_cli.telling.account import Ending, Status
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -28,9 +28,16 @@ Samples = dict[tuple[str, ...], float]
 SUCCEEDED = "mlserve_last_success_timestamp_seconds"
 COUNTED = "mlserve_runs_total"
 ROWS = "mlserve_rows_total"
+RESULTS: dict[Status, str] = {
+    "complete": "complete",
+    "complete with rows in quarantine": "quarantine",
+    "gate failed": "gate",
+    "failed": "failed",
+    "interrupted": "interrupted",
+}
 HELP = {  # one text for ever: the collector complains of a metric whose files give it two
     SUCCEEDED: "When the last run with exit code 0 ended, in seconds since 1970.",
-    COUNTED: "Runs that ended, by exit code.",
+    COUNTED: "Runs that ended, by how: complete, quarantine, gate, failed, interrupted.",
     ROWS: "Rows of committed runs: read, scored, quarantined.",
     "mlserve_last_run_timestamp_seconds": "When the last run ended, in seconds since 1970.",
     "mlserve_last_run_exit_code": "Exit code of the last run.",
@@ -51,7 +58,7 @@ HELP = {  # one text for ever: the collector complains of a metric whose files g
     "mlserve_last_run_challenger_success": "1 if the challenger scored to the end, else 0.",
 }
 LABELS = {
-    COUNTED: ("exit_code",),
+    COUNTED: ("result",),
     ROWS: ("kind",),
     "mlserve_last_run_info": ("model", "version", "alias", "status", "error"),
     "mlserve_last_run_rows": ("kind",),
@@ -99,8 +106,9 @@ class _Families:
 def _carried(path: Path, ending: Ending) -> dict[str, Samples]:
     """Counters with this run added, and when a run last went well."""
     before = _standing(path)
-    runs = {**before.get(COUNTED, {})}
-    runs[str(ending.exit_code),] = runs.get((str(ending.exit_code),), 0.0) + 1
+    counted = before.get(COUNTED, {})
+    runs: Samples = {(result,): counted.get((result,), 0.0) for result in RESULTS.values()}  # from 0, or rates miss it
+    runs[RESULTS[ending.status],] += 1
     rows = {**before.get(ROWS, {})}
     for kind, count in _rows(ending.manifest if not _is_old(ending) else None).items():
         rows[kind] = rows.get(kind, 0.0) + count

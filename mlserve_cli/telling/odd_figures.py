@@ -35,7 +35,8 @@ Days = NDArray[np.int64]
 class Measure:
     """A figure of a run: its logarithm, the spread that is taken for granted, and which side of it is odd.
 
-    `least` is the smallest value of the figure that is worth a word.
+    `value` is the logarithm of the figure plus `offset`, so that 0 has one too; `least` is the smallest figure that is
+    worth a word.
     """
 
     kind: Kind
@@ -43,7 +44,12 @@ class Measure:
     least_spread: float
     both_sides: bool
     words: Callable[[float, float], str]
+    offset: float = 0.0
     least: float = 0.0
+
+    def figure(self, value: float) -> float:
+        """Back from the logarithm."""
+        return max(float(np.exp(value)) - self.offset, 0.0)
 
 
 def odd_figures(runs: Runs) -> Iterator[Finding]:
@@ -96,7 +102,7 @@ def _findings(
 
 def _side(measure: Measure, value: float, far: float) -> int:
     """1 above, -1 below, 0 where it is not odd."""
-    if abs(far) <= FAR or np.exp(value) < measure.least or (far < 0 and not measure.both_sides):
+    if abs(far) <= FAR or measure.figure(value) < measure.least or (far < 0 and not measure.both_sides):
         return 0
     return 1 if far > 0 else -1
 
@@ -109,7 +115,7 @@ def _finding(
     places: Sequence[int],
 ) -> Finding:
     first, far = runs[places[0]], distances[places[0]]
-    value, expected = float(np.exp(values[places[0]])), float(np.exp(far[1]))
+    value, expected = measure.figure(values[places[0]]), measure.figure(far[1])
     more = f", and so did the {len(places) - 1} after it" if len(places) > 1 else ""
     return Finding(
         kind=measure.kind,
@@ -132,11 +138,11 @@ def _rows(run: AuditedRun) -> float:
 
 
 def _share_set_aside(run: AuditedRun) -> float:
-    """One in 100,000 more than there was, so that no row at all has a logarithm too; a row or two is no matter."""
+    """A row or two is no matter."""
     ended = run.ended
     if ended is None:
         return 0.0
-    aside = max(ended.rows_quarantined - FEW_ROWS_ASIDE, 0)
+    aside = ended.rows_quarantined if ended.rows_quarantined > FEW_ROWS_ASIDE else 0
     return float(np.log(aside / max(ended.rows_in, 1) + SHARE_ASIDE))
 
 
@@ -151,16 +157,16 @@ MEASURES = (
         _rows,
         least_spread=0.05,
         both_sides=True,
-        words=lambda value, expected: f"read {value - 1:,.0f} rows where {expected - 1:,.0f} were to be expected",
+        words=lambda value, expected: f"read {value:,.0f} rows where {expected:,.0f} were to be expected",
+        offset=1.0,
     ),
     Measure(
         "quarantine",
         _share_set_aside,
         least_spread=0.7,
         both_sides=False,
-        words=lambda value, expected: (
-            f"set {value - SHARE_ASIDE:.2%} of its rows aside where {expected - SHARE_ASIDE:.2%} were to be expected"
-        ),
+        words=lambda value, expected: f"set {value:.2%} of its rows aside where {expected:.2%} were to be expected",
+        offset=SHARE_ASIDE,
         least=0.0001,
     ),
     Measure(

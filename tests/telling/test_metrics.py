@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import Desk
+from mlserve_cli.telling.metrics import HELP
+from tests.cli.desk import TREE, Desk
 from tests.telling.files import metrics, series
 
 TWO_BAD = "id,a,b,c\nx1,1,2,\nx2,4,5,\nx3,7,8,9\n"
@@ -37,7 +38,7 @@ def test_a_job_that_never_succeeded_has_no_time_of_success(desk: Desk) -> None:
     score(desk, "no/such/folder")
 
     assert "mlserve_last_success_timestamp_seconds" not in metrics(desk)
-    assert metrics(desk)['mlserve_runs_total{exit_code="73"}'] == 1
+    assert metrics(desk)['mlserve_runs_total{result="failed"}'] == 1
 
 
 def test_counters_go_on_from_run_to_run(desk: Desk) -> None:
@@ -47,23 +48,25 @@ def test_counters_go_on_from_run_to_run(desk: Desk) -> None:
     score(desk, "three", "--on-error", "quarantine")
 
     found = metrics(desk)
-    counted = {key: value for key, value in found.items() if key.startswith("mlserve_runs_total")}
+    counted = {key: value for key, value in found.items() if key.startswith("mlserve_runs_total") and value}
     assert counted == {
-        'mlserve_runs_total{exit_code="0"}': 2,
-        'mlserve_runs_total{exit_code="73"}': 1,
-        'mlserve_runs_total{exit_code="3"}': 1,
+        'mlserve_runs_total{result="complete"}': 2,
+        'mlserve_runs_total{result="failed"}': 1,
+        'mlserve_runs_total{result="quarantine"}': 1,
     }
     rows = [found[f'mlserve_rows_total{{kind="{kind}"}}'] for kind in ("read", "scored", "quarantined")]
     assert rows == [9, 7, 2]
 
 
-@pytest.mark.parametrize("before", [b"", b"no metrics at all {", b"\xff\xfe", b'mlserve_runs_total{exit_code="0"} x\n'])
+@pytest.mark.parametrize(
+    "before", [b"", b"no metrics at all {", b"\xff\xfe", b'mlserve_runs_total{result="complete"} x\n']
+)
 def test_a_file_that_is_not_ours_is_begun_anew(before: bytes, desk: Desk) -> None:
     desk.write("nightly.prom", before)
 
     assert score(desk, "one") == 0
 
-    assert metrics(desk)['mlserve_runs_total{exit_code="0"}'] == 1
+    assert metrics(desk)['mlserve_runs_total{result="complete"}'] == 1
 
 
 def test_two_jobs_in_one_folder_share_no_series_and_every_help_text(desk: Desk) -> None:
@@ -132,6 +135,22 @@ def test_a_name_that_ends_otherwise_is_warned_of(desk: Desk) -> None:
 
     assert ended.code == 0
     assert "reads only names that end in .prom" in ended.err
+
+
+def test_each_way_to_end_is_counted_from_nothing_on_or_rates_would_miss_the_first(desk: Desk) -> None:
+    score(desk, "one")
+
+    found = {key: value for key, value in metrics(desk).items() if key.startswith("mlserve_runs_total")}
+    ways = ("complete", "quarantine", "gate", "failed", "interrupted")
+    assert found == {f'mlserve_runs_total{{result="{way}"}}': float(way == "complete") for way in ways}
+
+
+def test_the_documentation_names_metrics_that_there_are() -> None:
+    page = (TREE / "docs" / "telling.md").read_text()
+
+    named = set(re.findall(r"\bmlserve_(?:last|runs|rows)_[a-z_]+\b", page))
+    assert named
+    assert named <= set(HELP)
 
 
 def test_a_name_with_quotes_and_newlines_is_escaped(desk: Desk) -> None:

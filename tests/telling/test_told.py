@@ -70,7 +70,7 @@ def test_a_run_that_fails_before_there_is_a_plan_is_told_too(desk: Desk) -> None
 
     assert ended.code == 66
     assert lines(desk, "runs.log")[0]["model"]["name"] == desk.path("linear.onnx")
-    assert metrics(desk)['mlserve_runs_total{exit_code="66"}'] == 1
+    assert metrics(desk)['mlserve_runs_total{result="failed"}'] == 1
     assert lines(desk, "audit.log")[1]["model"] is None
     assert events(desk)[1]["eventType"] == "FAIL"
 
@@ -107,7 +107,7 @@ def test_a_run_that_a_signal_ends_is_told(number: signal.Signals, code: int, des
     assert (line["status"], line["exit_code"], line["error"]["type"]) == ("interrupted", code, "Interrupted")
     assert 0 < line["rows_in"] < work.shards * running.ROWS
     assert [event["eventType"] for event in events(desk)] == ["START", "ABORT"]
-    assert metrics(desk)[f'mlserve_runs_total{{exit_code="{code}"}}'] == 1
+    assert metrics(desk)['mlserve_runs_total{result="interrupted"}'] == 1
     assert lines(desk, "audit.log")[1]["exit_code"] == code
 
 
@@ -247,7 +247,7 @@ def test_resuming_what_is_complete_says_so_and_counts_no_row_twice(desk: Desk) -
     assert ended.last["already_complete"] is True
     assert [line["already_complete"] for line in lines(desk, "runs.log")] == [False, True]
     assert metrics(desk)['mlserve_rows_total{kind="read"}'] == 3
-    assert metrics(desk)['mlserve_runs_total{exit_code="0"}'] == 2
+    assert metrics(desk)['mlserve_runs_total{result="complete"}'] == 2
 
 
 def test_names_that_are_no_text_are_told_as_escapes(desk: Desk) -> None:
