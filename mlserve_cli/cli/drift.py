@@ -104,7 +104,7 @@ def _two(
             input_format=of_run["input_format"],
             observer=observer,
         )
-    TERMINAL.show_result(drift_lines(found), drift_facts(found))
+    TERMINAL.show_result(drift_lines(found), drift_facts(found, whole=TERMINAL.json))
     return 0 if found.passed else GateFailed.exit_code
 
 

@@ -34,15 +34,18 @@ def drift_lines(found: Drift) -> list[str]:
     ]
 
 
-def drift_facts(found: Drift) -> Facts:
-    """The whole verdict for machines, what moved most first; with an `error`, as every command has it, for exit 4."""
+def drift_facts(found: Drift, *, whole: bool) -> Facts:
+    """The verdict for machines, what moved most first: all columns (`whole`), or those that drifted.
+
+    With an `error`, as every command has it, where the exit code is 4.
+    """
     import msgspec
 
-    whole: dict[str, object] = msgspec.to_builtins(found)
-    whole["columns"] = [column_facts(column) for column in found.columns]
+    facts: dict[str, object] = msgspec.to_builtins(found)
+    facts["columns"] = [column_facts(column) for column in found.columns if whole or column.reasons]
     if found.passed:
-        return {"status": "complete", "exit_code": 0, **whole}
-    return {"status": "failed", "exit_code": 4, "error": drift_error(found), **whole}
+        return {"status": "complete", "exit_code": 0, **facts}
+    return {"status": "failed", "exit_code": 4, "error": drift_error(found), **facts}
 
 
 def column_facts(column: ColumnDrift) -> dict[str, object]:

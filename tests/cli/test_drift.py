@@ -49,7 +49,14 @@ def test_a_drift_ends_with_4_and_names_what_moved_most_first(months: Desk) -> No
     assert (ended.last["status"], ended.last["exit_code"]) == ("failed", 4)
     assert ended.error["type"] == "GateFailed"
     assert ended.error["where"].startswith("a (PSI ")
-    assert [column["name"] for column in ended.last["columns"]][:2] == ["a", "Y"]
+    assert [column["name"] for column in ended.last["columns"]] == ["a", "Y"]
+
+
+def test_json_on_request_has_every_column(months: Desk) -> None:
+    ended = months.run("drift", months.path("runs/01"), months.path("runs/03"), "--json")
+    assert ended.code == 4
+    assert len(ended.out.splitlines()) == 1
+    assert {column["name"] for column in ended.last["columns"]} == {"a", "b", "c", "Y"}
 
 
 def test_the_table_s_columns_stand_below_each_other(months: Desk) -> None:
@@ -84,8 +91,8 @@ def test_a_column_is_followed_over_the_runs(months: Desk) -> None:
 
 def test_data_is_profiled_with_a_model_s_options(months: Desk) -> None:
     rows = ("drift", months.path("data/01.csv"), months.path("data/03.csv"))
-    scored = months.run(*rows, "-m", months.path("linear.onnx"))
-    plain = months.run(*rows)
+    scored = months.run(*rows, "--json", "-m", months.path("linear.onnx"))
+    plain = months.run(*rows, "--json")
     assert (scored.code, plain.code) == (4, 4)
     assert {column["name"] for column in scored.last["columns"]} == {"a", "b", "c", "Y"}
     assert {column["name"] for column in plain.last["columns"]} == {"a", "b", "c"}
