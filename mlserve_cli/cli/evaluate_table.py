@@ -96,19 +96,20 @@ def _means(judged: RunEvaluation) -> Iterator[str]:
     yield f"  means     score {judged.mean_score:.4g}, label {judged.mean_label:.4g}"
     rest = judged.mean_score_unlabelled
     if rest is not None and abs(rest - judged.mean_score) > FAR_APART * max(1.0, abs(judged.mean_score)):
-        yield f"  note      rows without a label have a mean score of {rest:.4g}: those with one are not like all"
+        yield f"  note      rows without a label score {rest:.4g} on average, unlike those with one"
 
 
 def _over_time(found: Evaluation) -> list[str]:
     shown_metrics = _columns_of(found)
     rows = [
         (
-            run.started_at[:16].replace("T", " "),
+            run.started_at[:10],
             shown(run.path.rpartition("/")[2], limit=20),
             f"{run.labelled:,}",
             _number(run.mean_label),
             _number(run.mean_score),
-            *(_with_interval(run.figures.get(name)) for name in shown_metrics),
+            _with_interval(run.figures.get(shown_metrics[0])),
+            *(_value(run.figures.get(name)) for name in shown_metrics[1:]),
         )
         for run in found.runs
     ]
@@ -150,7 +151,8 @@ def _calibration(found: Calibration | None) -> list[str]:
         "",
         *_table(("scores", "rows", "mean score", "observed", "interval"), rows, left=1),
         f"  off by    {found.ece:.4g} on average; by chance alone {found.ece_by_chance:.4g}",
-        f"  slope     {_with_interval(found.slope)}, intercept {_with_interval(found.intercept)}; 1 and 0 are right",
+        f"  slope     {_with_interval(found.slope)}, 1 is right",
+        f"  intercept {_with_interval(found.intercept)}, 0 is right",
     ]
 
 
@@ -190,6 +192,10 @@ def _with_interval(figure: Figure | None) -> str:
     if figure is None or figure.value is None:
         return "-"
     return f"{_number(figure.value)} ({_interval(figure)})" if figure.low is not None else _number(figure.value)
+
+
+def _value(figure: Figure | None) -> str:
+    return _number(None if figure is None else figure.value)
 
 
 def _interval(figure: Figure) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mlserve_cli.errors import DataError, UsageError, shown
 from mlserve_cli.manifest.find import FoundRun, find_runs
+from mlserve_cli.monitoring import influence
 from mlserve_cli.monitoring.calibration import calibrate
 from mlserve_cli.monitoring.evaluation import (
     EVALUATION_FORMAT,
@@ -21,7 +22,7 @@ from mlserve_cli.monitoring.held import Held, each_label_once, hold, together
 from mlserve_cli.monitoring.join import Keep, LabelKeys, label_keys
 from mlserve_cli.monitoring.labels import Labels, parse_time, read_labels
 from mlserve_cli.monitoring.limits import Judge, check_limits
-from mlserve_cli.monitoring.metrics import RANKED_BY, libraries, measure
+from mlserve_cli.monitoring.metrics import RANKABLE, libraries, measure
 from mlserve_cli.monitoring.outcomes import Outcomes
 from mlserve_cli.monitoring.question import COMPARISON, Question, Task, ask, class_texts
 from mlserve_cli.monitoring.run_rows import id_columns, read_rows
@@ -163,15 +164,12 @@ def _of_one_kind(questions: list[Question]) -> list[Question]:
 
 
 def _ranked_by(outcomes: Outcomes, wanted: str | None) -> str:
-    from mlserve_cli.monitoring.influence import of_metric
-
-    possible = [name for name in measure(outcomes) if name != "bias" and of_metric(outcomes, name) is not None]
+    possible = [name for name in RANKABLE[outcomes.kind] if influence.of_metric(outcomes, name) is not None]
     if wanted is not None and wanted not in possible:
         raise UsageError(
             f"slices cannot be ranked by {shown(wanted)}", "--rank-by", f"by one of {', '.join(possible) or 'none'}"
         )
-    usual = (name for name in RANKED_BY[outcomes.kind] if name in possible)
-    return wanted or next(usual, RANKED_BY[outcomes.kind][-1])
+    return wanted or next(iter(possible), RANKABLE[outcomes.kind][0])
 
 
 def _evaluated(one: Held, *, ranked_by: str, confidence: float, bins: int) -> RunEvaluation:

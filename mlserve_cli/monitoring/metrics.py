@@ -13,7 +13,11 @@ from mlserve_cli.monitoring.evaluation import Figure
 from mlserve_cli.monitoring.outcomes import LEAST_PROBABILITY, Outcomes, losses, squares
 
 SMALLER_IS_BETTER = frozenset(("log_loss", "brier", "mae", "rmse", "median_absolute_error", "bias"))
-RANKED_BY = {"binary": ("auc", "accuracy"), "multiclass": ("accuracy",), "regression": ("mae",)}
+RANKABLE = {  # what slices and runs can be compared by, the usual one first
+    "binary": ("auc", "accuracy", "log_loss", "brier", "precision", "recall", "specificity", "f1"),
+    "multiclass": ("accuracy", "log_loss", "brier", "macro_auc"),
+    "regression": ("mae", "rmse", "r2", "rank_correlation"),
+}
 ONE_CLASS = "all labels are of one class"
 TOO_FEW = "too few rows"
 
