@@ -212,7 +212,7 @@ def _scored_text(event: Scored) -> str:
     from mlserve_cli.cli.summary import model_name, rows_text
 
     manifest = event.result.manifest
-    code = f", exit code {event.exit_code}" if event.exit_code else ""
+    code = f", exit code {event.result.exit_code}" if event.result.exit_code else ""
     took = duration(manifest.run.seconds)
     return f"scored {_name(event.shard.text)} by {shown(model_name(manifest))} in {took}: {rows_text(manifest)}{code}"
 
@@ -232,7 +232,7 @@ def _scored_facts(event: Scored) -> Facts:
     from mlserve_cli.cli.summary import run_facts
 
     facts = {name: value for name, value in run_facts(event.result).items() if name != "status"}
-    return {"event": "scored", "shard": event.shard.text, **facts, "exit_code": event.exit_code}
+    return {"event": "scored", "shard": event.shard.text, **facts}
 
 
 def _rejected_facts(event: Rejected) -> Facts:

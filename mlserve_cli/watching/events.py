@@ -15,11 +15,10 @@ from mlserve_cli.watching.inbox import Seen
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A shard's run stands. `exit_code` is the run's: 3 with rows in quarantine, 4 where a gate said no."""
+    """A shard's run stands; its result's exit code is 3 with rows in quarantine, 4 where they drifted."""
 
     shard: Seen
     result: RunResult
-    exit_code: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +80,13 @@ class Tally:
     def add(self, event: Event) -> None:
         """One more."""
         match event:
-            case Scored(result=result, exit_code=code):
+            case Scored(result=result):
                 rows = result.manifest.rows
                 self.scored += 1
                 self.rows_in += rows.rows_in
                 self.rows_out += rows.rows_out
                 self.rows_quarantined += rows.rows_quarantined
-                self.run_code = max(self.run_code, code)
+                self.run_code = max(self.run_code, result.exit_code)
             case Rejected():
                 self.rejected += 1
             case Delayed(error=error):

@@ -74,7 +74,8 @@ def open_places(request: WatchRequest) -> Places:
             folder.mkdir(exist_ok=True)
     moving = [*([rejected] if request.bad_shards == "move" else []), *([scored] if scored else [])]
     for folder in moving:
-        _check_movable(folder, request.inbox)
+        with storage.translated(folder, "look at the folder"):
+            _check_movable(folder, request.inbox)
     return places
 
 

@@ -6,6 +6,7 @@ There is no list of what was done, which a kill could leave behind the facts: th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
@@ -20,6 +21,7 @@ from mlserve_cli.watching.inbox import Seen
 from mlserve_cli.watching.request import Places
 
 SECOND_NS = 1_000_000_000
+LEFT_OVER = re.compile(r"\.(.*)\.mlserve(?:-[0-9a-f]{16}|\.lock)", re.DOTALL)
 
 
 class Standing(Enum):
@@ -48,20 +50,21 @@ def standing_of(shard: Seen, *, places: Places, run: ScoreRequest, stays: bool) 
     return Standing.OPEN
 
 
-def begun_before(shards: Iterable[Seen], *, places: Places) -> set[str]:
-    """The names of those whose staging an earlier watcher left: what ended it may have been one of them."""
+def begun_before(shards: Iterable[Seen], *, places: Places) -> frozenset[str]:
+    """The names of those whose staging or lock an earlier watcher left: what ended it may have been one of them."""
     begun = set()
     for folder in {os.path.dirname(shard.name) for shard in shards}:
         found = places.output / folder
         for name in os.listdir(found) if found.is_dir() else ():
-            shard, is_staging, _ = name[1:].rpartition(".mlserve-")
-            if is_staging and name.startswith("."):
-                begun.add(os.path.join(folder, shard))
-    return begun
+            left = LEFT_OVER.fullmatch(name)
+            if left is not None:
+                begun.add(os.path.join(folder, left[1]))
+    return frozenset(begun)
 
 
 def clear_stagings(out: Path) -> None:
-    """What ended runs left beside `out` goes: of another version's plan, or of a shard that is rejected."""
+    """What ended runs left beside `out` goes: of another version's plan, of a shard that is rejected, of a run that
+    stands."""
     with storage.hold(out):
         for staging in storage.stagings(out):
             staging.discard()

@@ -12,14 +12,12 @@ from mlserve_cli import scoring, storage
 from mlserve_cli.errors import (
     CorruptFile,
     DataError,
-    GateFailed,
     MlserveError,
     OutputExists,
     RunMismatch,
     StagingExists,
     shown,
 )
-from mlserve_cli.manifest import read_manifest
 from mlserve_cli.scoring import RunResult, ScoreRequest
 from mlserve_cli.watching.aside import drop_void_reason, move_scored, rejection, set_aside
 from mlserve_cli.watching.blame import ELSEWHERE, PATIENCE, Blame, Circumstances, blame
@@ -44,7 +42,8 @@ class Retry:
 
 @dataclass(slots=True)
 class Taker:
-    """Takes shards. `settled` are those that need nothing more as they are, `retries` those that were tried in vain."""
+    """Takes shards. `settled` are those that need nothing more as they are, `retries` those that were tried in vain,
+    `left_over` those that an earlier watcher was at when it ended, `worked` the models that scored."""
 
     request: WatchRequest
     places: Places
@@ -55,6 +54,7 @@ class Taker:
     settled: dict[str, Seen] = field(default_factory=dict)
     retries: dict[str, Retry] = field(default_factory=dict)
     worked: set[str] = field(default_factory=set)
+    left_over: frozenset[str] = frozenset()
     bad_in_a_row: int = 0
     failing_in_a_row: int = 0
 
@@ -65,12 +65,10 @@ class Taker:
             if standing is Standing.CHANGED and self.request.changed == "refuse":
                 raise _changed(self.places.run_of(shard.name))
             result = self._run(shard, overwrite=standing is Standing.CHANGED)
-        except GateFailed as error:
-            self._scored(shard, _committed(self.places.run_of(shard.name), error), error.exit_code)
         except Exception as error:  # noqa: BLE001  one shard's trouble, even a bug, must not stop the others
             self._failed(shard, error if isinstance(error, MlserveError) else _bug(error))
         else:
-            self._scored(shard, result, result.exit_code)
+            self._scored(shard, result)
 
     def standing(self, shard: Seen) -> Standing:
         """What the disk says of it."""
@@ -81,6 +79,8 @@ class Taker:
         """A shard whose run stands: out of the inbox, where that is wanted."""
         self.settled[shard.name] = shard
         try:
+            if shard.name in self.left_over:  # its run was committed, and the watcher killed before it had tidied up
+                clear_stagings(self.places.run_of(shard.name))
             drop_void_reason(self.places.rejected / shard.name)
             if self.places.scored is not None:
                 move_scored(shard, folder=self.places.scored, marker=self.settling.own_marker_of(shard))
@@ -116,11 +116,11 @@ class Taker:
             clear_stagings(run)
             return self.score(request)
 
-    def _scored(self, shard: Seen, result: RunResult, exit_code: int) -> None:
+    def _scored(self, shard: Seen, result: RunResult) -> None:
         self.bad_in_a_row = self.failing_in_a_row = 0
         self.worked.add(result.manifest.model.digest)
         self.retries.pop(shard.name, None)
-        self._told(Scored(shard, result, exit_code))
+        self._told(Scored(shard, result))
         self.finish(shard)
 
     def _failed(self, shard: Seen, error: MlserveError) -> None:
@@ -190,14 +190,6 @@ class Taker:
 def named(run: ScoreRequest) -> str:
     """The model as it was asked for; of a split the first, which is its champion."""
     return run.model or next(iter(run.split), "")
-
-
-def _committed(run: Path, error: GateFailed) -> RunResult:
-    """A run that a gate says no to stands all the same; where it does not, the error says why."""
-    manifest = storage.manifest_of(run, is_file=False)
-    if not manifest.exists():
-        raise error
-    return RunResult(read_manifest(manifest), run, manifest, already=False)
 
 
 def _changed(run: Path) -> OutputExists:

@@ -41,11 +41,11 @@ def watch(request: WatchRequest, *, score: Score = scoring.score, tell: Tell = u
 
 @dataclass(slots=True)
 class _Watcher:
-    """Looks at the inbox again and again. `suspects` are what an earlier watcher was at when it ended."""
+    """Looks at the inbox again and again."""
 
     request: WatchRequest
     taker: Taker
-    suspects: set[str] | None = None
+    is_first_look: bool = True
     passed: set[str] = field(default_factory=set)
 
     def work(self) -> None:
@@ -70,13 +70,14 @@ class _Watcher:
         self.taker.forget_all_but({shard.name for shard in found})
         unsettled = (shard for shard in found if self.taker.settled.get(shard.name) != shard)
         candidates = [shard for shard in map(self._looked_again, unsettled) if shard is not None]
+        if self.is_first_look:
+            self.taker.left_over = begun_before(candidates, places=self.taker.places)
+            self.is_first_look = False
         complete = self.taker.settling.complete(filter(self._is_open, candidates), now_s=now_s)
-        if self.suspects is None:
-            self.suspects = begun_before(complete, places=self.taker.places)
         return sorted((shard for shard in complete if self.taker.is_due(shard, now_s=now_s)), key=self._rank)
 
     def _rank(self, shard: Seen) -> tuple[bool, int, bytes]:
-        return shard.name in (self.suspects or ()), shard.mtime_ns, os.fsencode(shard.name)
+        return shard.name in self.taker.left_over, shard.mtime_ns, os.fsencode(shard.name)
 
     def _looked_again(self, shard: Seen) -> Seen | None:
         again = look_again(shard)

@@ -206,6 +206,16 @@ def test_a_bad_shard_that_stays_is_not_tried_again_until_it_changes(inbox: Inbox
     assert inbox.watch(bad_shards="stay").scored == 1
 
 
+def test_bad_shards_go_where_one_says(inbox: Inbox) -> None:
+    inbox.put_text("a.csv", BAD["no number"])
+    aside = inbox.folder / "aside"
+
+    inbox.watch(rejected=str(aside))
+
+    assert sorted(path.name for path in aside.iterdir()) == ["a.csv", "a.csv.reason.json"]
+    assert inbox.shards() == set()
+
+
 def test_an_inbox_that_may_not_be_changed_can_be_watched_where_shards_stay(inbox: Inbox) -> None:
     inbox.put("a.csv")
     before = contents(inbox.path)
