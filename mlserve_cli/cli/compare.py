@@ -188,4 +188,4 @@ def _scoring(inputs: list[str] | None, **of_run: Any) -> ScoreRequest | None:
         return None
     from mlserve_cli.scoring import ScoreRequest
 
-    return ScoreRequest(model="", inputs=tuple(inputs), output="", on_error="quarantine", **of_run)
+    return ScoreRequest(model="", inputs=tuple(inputs), output="", on_error="quarantine", profile="off", **of_run)

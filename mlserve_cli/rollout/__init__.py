@@ -1,7 +1,8 @@
 """Changing the model safely: two models side by side, how sure the difference is, and gates that let one follow."""
 
-from mlserve_cli.rollout.compare import CompareRequest, compare
+from mlserve_cli.rollout.compare import compare
 from mlserve_cli.rollout.quality import Asked
+from mlserve_cli.rollout.request import CompareRequest
 from mlserve_cli.rollout.values import (
     Arms,
     ColumnComparison,

@@ -11,15 +11,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli.contract import Contract
-from mlserve_cli.errors import DataError, InputMissing, UsageError, shown
+from mlserve_cli.errors import DataError, InputMissing, MlserveError, shown
 from mlserve_cli.manifest import FoundRun, SplitAccount
 from mlserve_cli.monitoring.labels import Labels
 from mlserve_cli.monitoring.run_rows import matrix_of, read_rows, score_columns
 from mlserve_cli.planning import PlannedSplit
 from mlserve_cli.rollout.estimates import between_groups, mean
 from mlserve_cli.rollout.intervals import Groups, Sureness, known, mismatch_p_value
+from mlserve_cli.rollout.paired import labels_for
 from mlserve_cli.rollout.pairs import units_of, written
 from mlserve_cli.rollout.quality import (
+    LEAST_ROWS,
     Asked,
     Period,
     labelled_side,
@@ -28,8 +30,9 @@ from mlserve_cli.rollout.quality import (
     places_of_labels,
     usable,
 )
+from mlserve_cli.rollout.request import CompareRequest
 from mlserve_cli.rollout.shift import joined, measured
-from mlserve_cli.rollout.sides import evidence_of, is_called, subject_of
+from mlserve_cli.rollout.sides import evidence_of, is_called, spelled, subject_of
 from mlserve_cli.rollout.values import Arms, Comparison, Labelled, Measured
 
 ODD = 1e-3  # a mismatch that is less likely than this is told: of a thousand sound splits one is suspected
@@ -51,61 +54,75 @@ class _Rows:
     contracts: tuple[Contract, ...]
 
 
-def compare_arms(
-    runs: Sequence[FoundRun], *, wanted: str, labels: Labels | None, asked: Asked, sure: Sureness
-) -> tuple[Comparison, ...]:
-    """Each further arm against the first, or the `wanted` one alone. All runs have a split.
+def compare_arms(request: CompareRequest, runs: Sequence[FoundRun]) -> tuple[Comparison, ...]:
+    """Each further arm against the first, or the one that is wanted alone, over the runs of the last one's split.
 
-    Raises UsageError (2) where they are not of one experiment, InputMissing (66) where no arm is called as wanted.
+    Raises InputMissing (66) where no arm is called as wanted.
     """
-    split = _one_experiment(runs)
-    chosen = [number for number, arm in enumerate(split.arms) if number and is_called(arm.model, wanted)]
-    if not chosen:
-        known_arms = ", ".join(shown(arm.model.name) for arm in split.arms[1:])
-        raise InputMissing(f"the split has no arm {shown(wanted)}", "", f"beside the first it has {known_arms}")
-    found = _read(runs, split, labels=labels, asked=asked)
-    first = subject_of(split.arms[0].model, runs)
-    comparisons = []
-    for number in chosen:
-        second = subject_of(split.arms[number].model, runs)
-        arms = _arms(found, split, number, sure=sure)
-        comparisons.append(
-            Comparison(
-                kind="arms",
-                a=first,
-                b=second,
-                runs=len(runs),
-                rows=arms.a_rows + arms.b_rows,
-                only_a=0,
-                only_b=0,
-                confidence=sure.confidence,
-                expected_rows=sure.expected_rows,
-                columns=(),
-                decisions=None,
-                moved=(),
-                arms=arms,
-                labelled=None if labels is None else _labelled(found, number, labels=labels, asked=asked, sure=sure),
-                cost_ratio=None,
-                evidence=evidence_of(first, second, labels),
-                notes=_notes(arms, runs),
-            )
+    last = _split(runs[-1])
+    chosen = [run for run in runs if _experiment(_split(run)) == _experiment(last)]
+    labels = labels_for(request, chosen[-1])
+    wanted = [number for number, arm in enumerate(last.arms) if number and is_called(arm.model, request.challenger)]
+    if not wanted:
+        known_arms = ", ".join(shown(spelled(arm.model)) for arm in last.arms[1:])
+        raise InputMissing(
+            f"the split has no arm {shown(request.challenger)}", "", f"beside the first it has {known_arms}"
         )
-    return tuple(comparisons)
+    found = _read(chosen, last, labels=labels, asked=request.asked)
+    left_out = len(runs) - len(chosen)
+    others = (f"{left_out:,} runs are of another split and left out",) if left_out else ()
+    evidence = evidence_of(chosen, labels)
+    return tuple(
+        _comparison(request, found, number, split=last, labels=labels, runs=chosen, evidence=evidence, notes=others)
+        for number in wanted
+    )
 
 
-def _one_experiment(runs: Sequence[FoundRun]) -> SplitAccount:
-    """The split of the last run, which all of them have but for its shares."""
-    splits = [(run, run.manifest.split) for run in runs if run.manifest.split is not None]
-    last_run, last = splits[-1]
-    for run, split in splits:
-        same_models = [arm.model.digest for arm in split.arms] == [arm.model.digest for arm in last.arms]
-        if (split.salt, split.key) != (last.salt, last.key) or not same_models:
-            raise UsageError(
-                "these runs are of different splits",
-                f"{shown(str(run.path), limit=200)} and {shown(str(last_run.path), limit=200)}",
-                "name a folder with the runs of one split: the same models, key and salt",
-            )
-    return last
+def _comparison(
+    request: CompareRequest,
+    found: _Rows,
+    number: int,
+    *,
+    split: SplitAccount,
+    labels: Labels | None,
+    runs: Sequence[FoundRun],
+    evidence: dict[str, str],
+    notes: tuple[str, ...],
+) -> Comparison:
+    arms = _arms(found, split, number, sure=request.sure)
+    labelled = None if labels is None else _labelled(request, found, number, labels=labels)
+    early = () if labels is None or labelled is not None else (f"no period has {LEAST_ROWS} labels of each arm yet",)
+    return Comparison(
+        kind="arms",
+        a=subject_of(split.arms[0].model),
+        b=subject_of(split.arms[number].model),
+        runs=len(runs),
+        rows=arms.a_rows + arms.b_rows,
+        only_a=0,
+        only_b=0,
+        confidence=request.confidence,
+        expected_rows=request.expected_rows,
+        columns=(),
+        decisions=None,
+        moved=(),
+        arms=arms,
+        labelled=labelled,
+        cost_ratio=None,
+        evidence=evidence,
+        notes=(*notes, *early, *_notes(arms, runs)),
+    )
+
+
+def _split(run: FoundRun) -> SplitAccount:
+    split = run.manifest.split
+    if split is None:
+        raise MlserveError(f"{run.path} has no split")
+    return split
+
+
+def _experiment(split: SplitAccount) -> tuple[object, ...]:
+    """What stays the same while the shares change."""
+    return (split.salt, split.key, *(arm.model.digest for arm in split.arms))
 
 
 def _read(runs: Sequence[FoundRun], split: SplitAccount, *, labels: Labels | None, asked: Asked) -> _Rows:
@@ -156,8 +173,7 @@ def _pieces(
 
 
 def _shares(run: FoundRun) -> tuple[float, ...]:
-    split = run.manifest.split
-    return () if split is None else tuple(arm.share for arm in split.arms)
+    return tuple(arm.share for arm in _split(run).arms)
 
 
 def _arm_of(column: pa.ChunkedArray, planned: PlannedSplit) -> NDArray[np.int64]:
@@ -205,19 +221,21 @@ def _shifts(found: _Rows, number: int, *, sure: Sureness) -> Iterator[tuple[str,
             yield column, measured(known(apart, sure=sure, groups=found.unit[order]))
 
 
-def _labelled(found: _Rows, number: int, *, labels: Labels, asked: Asked, sure: Sureness) -> Labelled | None:
+def _labelled(request: CompareRequest, found: _Rows, number: int, *, labels: Labels) -> Labelled | None:
     periods = []
     for period in range(len(found.shares)):
         sides, units = [], []
         for arm in (0, number):
             chosen = np.flatnonzero((found.arm == arm) & (found.period == period) & (found.labels >= 0))
             values = labels.values.take(pa.array(found.labels[chosen]))
-            outcomes = labelled_side(found.contracts[arm], found.rows.take(pa.array(chosen)), values, asked=asked)
+            outcomes = labelled_side(
+                found.contracts[arm], found.rows.take(pa.array(chosen)), values, asked=request.asked
+            )
             sound = usable(outcomes)
             sides.append(outcomes.where(sound))
             units.append(found.unit[chosen][sound])
         periods.append(Period(sides[0], sides[1], np.concatenate(units)))
-    return on_rows_of_their_own(periods, label=labels.column, sure=sure)
+    return on_rows_of_their_own(periods, label=labels.column, sure=request.sure)
 
 
 def _notes(arms: Arms, runs: Sequence[FoundRun]) -> tuple[str, ...]:

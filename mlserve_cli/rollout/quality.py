@@ -24,6 +24,7 @@ from mlserve_cli.rollout.shift import measured
 from mlserve_cli.rollout.values import Better, Labelled, Measured, MetricComparison
 
 OUTCOME = "outcome"
+LEAST_ROWS = 30
 NEITHER_IS_BETTER = frozenset(("bias",))  # it may be off to either side
 
 
@@ -123,10 +124,10 @@ class Period:
 def on_rows_of_their_own(periods: Sequence[Period], *, label: str, sure: Sureness) -> Labelled | None:
     """Each metric of each arm's own rows, compared within each period and put together by the periods' rows.
 
-    So what changed with the weather is not taken for what changed with the shares. None where no period has rows of
-    both.
+    So what changed with the weather is not taken for what changed with the shares. A period with
+    fewer than 30 rows of either arm says nothing yet; None where all are such.
     """
-    found = [period for period in periods if len(period.a) > 1 and len(period.b) > 1]
+    found = [period for period in periods if min(len(period.a), len(period.b)) >= LEAST_ROWS]
     if not found:
         return None
     groups = np.concatenate([period.units for period in found])

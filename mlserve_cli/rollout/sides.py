@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlserve_cli.errors import InputMissing, UsageError, shown
-from mlserve_cli.manifest import ChallengerAccount, FoundRun, Manifest, ModelAccount, find_runs
+from mlserve_cli.contract import sha256_of
+from mlserve_cli.errors import UsageError, shown
+from mlserve_cli.manifest import FoundRun, Manifest, ModelAccount, find_runs
 from mlserve_cli.monitoring.labels import Labels
 from mlserve_cli.monitoring.run_rows import id_columns, read_rows
 from mlserve_cli.planning import PlannedRival
 from mlserve_cli.rollout.pairs import Side, written
 from mlserve_cli.rollout.values import Subject
 from mlserve_cli.tables import text_of
+
+RUNS_NAMED = 20
 
 
 def only_run(named: str) -> FoundRun:
@@ -35,42 +38,35 @@ def side_of(run: FoundRun, *, rival: PlannedRival | None = None, others: Sequenc
     return Side(called(run), contract, table.select(ids), table.select(scores), table.select(others))
 
 
-def subject_of(account: ModelAccount, runs: Sequence[FoundRun]) -> Subject:
-    """The model of these runs."""
-    return Subject(
-        spelled=spelled(account),
-        name=account.name,
-        version=account.version,
-        digest=account.digest,
-        registry=account.registry,
-        evidence={called(run): run.manifest.digest for run in runs},
-    )
+def subject_of(account: ModelAccount) -> Subject:
+    """The model of a run."""
+    return Subject(spelled(account), account.name, account.version, account.digest, account.registry)
 
 
-def evidence_of(a: Subject, b: Subject, labels: Labels | None) -> dict[str, str]:
-    """The digest of each run and file that the comparison rests on."""
+def evidence_of(runs: Sequence[FoundRun], labels: Labels | None) -> dict[str, str]:
+    """The digest of each run's manifest and each file of labels that a comparison rests on.
+
+    Of many runs it is one over all of theirs: a verdict goes into a history that everybody reads.
+    """
+    found = {called(run): run.manifest.digest for run in runs}
+    if len(found) > RUNS_NAMED:
+        found = {f"{len(found)} runs, the last {called(runs[-1])}": f"sha256:{sha256_of(sorted(found.items()))}"}
     told = {} if labels is None else {f"labels {name}": digest for name, digest in labels.sources.items()}
-    return {**a.evidence, **b.evidence, **told}
+    return {**found, **told}
+
+
+def aside(runs: Sequence[FoundRun]) -> tuple[str, ...]:
+    """Rows that one of the models could not score."""
+    return tuple(
+        f"{run.manifest.rows.rows_quarantined:,} rows of {spelled(run.manifest.model)} are in quarantine"
+        for run in runs
+        if run.manifest.rows.rows_quarantined
+    )
 
 
 def called(run: FoundRun) -> str:
     """A run's place, as text."""
     return text_of(str(run.path))
-
-
-def challenger_of(manifest: Manifest, wanted: str) -> tuple[PlannedRival, ChallengerAccount]:
-    """The run's challenger of that name, or NAME:VERSION; its only one where nothing is wanted.
-
-    Raises InputMissing (66) where there is no such challenger, UsageError (2) where it is not clear which.
-    """
-    pairs = list(zip(manifest.plan.challengers, manifest.challengers, strict=True))
-    known = ", ".join(shown(spelled(account.model)) for _, account in pairs) or "none"
-    found = [(rival, account) for rival, account in pairs if is_called(account.model, wanted)]
-    if not found:
-        raise InputMissing(f"the run has no challenger {shown(wanted)}", "", f"it has {known}")
-    if len(found) > 1:
-        raise UsageError("the run has several challengers", "", f"--challenger names one of {known}")
-    return found[0]
 
 
 def is_called(model: ModelAccount, wanted: str) -> bool:

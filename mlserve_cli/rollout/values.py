@@ -9,6 +9,7 @@ from typing import Literal
 from mlserve_cli.contract import Value
 from mlserve_cli.registry import Verdict
 
+Kind = Literal["runs", "models", "challenger", "arms"]
 Better = Literal["a", "b", "open"]
 
 
@@ -23,10 +24,9 @@ class Measured(Value, frozen=True):
 
 
 class Subject(Value, frozen=True):
-    """One of the two: a model's scores, and where they came from.
+    """One of the two models.
 
     `spelled` is NAME:VERSION or the name alone, `digest` the package's, `registry` the registry's folder or "".
-    `evidence` has the digest of each run's manifest that the scores were read by.
     """
 
     spelled: str
@@ -34,7 +34,6 @@ class Subject(Value, frozen=True):
     version: str
     digest: str
     registry: str
-    evidence: dict[str, str]
 
 
 class ColumnComparison(Value, frozen=True):
@@ -135,10 +134,11 @@ class Arms(Value, frozen=True):
 class Comparison(Value, frozen=True):
     """A and B. `rows` are those of both; `only_a` and `only_b` those that stand in one alone.
 
+    `evidence` has the digest of each run's manifest and each file of labels that it rests on.
     `cost_ratio` is B's inference time for a row over A's, None where the runs do not say it.
     """
 
-    kind: Literal["runs", "models", "challenger", "arms"]
+    kind: Kind
     a: Subject
     b: Subject
     runs: int
