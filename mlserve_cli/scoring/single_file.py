@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from mlserve_cli.scoring.rows import metadata_of, output_schema
 
 QUARANTINE_SUFFIX, PROFILE_SUFFIX = ".quarantine.parquet", ".profile.json"
 CHALLENGER_INFIX = ".challenger-"
+LONGEST_NAME = 255 - 26  # bytes, as its draft has more of them
 
 
 def merge(plan: Plan, staging: storage.Staging, out: Path) -> list[OutputFile]:
@@ -24,8 +26,9 @@ def merge(plan: Plan, staging: storage.Staging, out: Path) -> list[OutputFile]:
         files.append(_join(aside, staging.payload / f"{out.name}{QUARANTINE_SUFFIX}", plan, kind="quarantine"))
     for rival in plan.challengers:
         theirs = [staging.challengers / rival.name / f"{task.stem}.parquet" for task in plan.tasks]
-        if all(path.exists() for path in theirs):  # else it failed, and rows of it would say less than none
-            target = staging.payload / f"{out.name}{CHALLENGER_INFIX}{rival.name}.parquet"
+        target = staging.payload / f"{out.name}{CHALLENGER_INFIX}{rival.name}.parquet"
+        fits = len(os.fsencode(target.name)) <= LONGEST_NAME
+        if fits and all(path.exists() for path in theirs):  # else it failed, and rows of it would say less than none
             files.append(_join(theirs, target, plan.of(rival), kind="challenger"))
     return files
 

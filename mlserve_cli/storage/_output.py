@@ -13,6 +13,7 @@ from mlserve_cli.storage._oserrors import translated
 
 _PART = re.compile(r"part-\d{5,}-\d{5,}\.(parquet|csv)")
 _FILES, _FOLDERS = ("manifest.json", "profile.json"), ("data", "quarantine")
+_CHALLENGERS = "challengers"  # with a folder of parts for each
 
 
 class Standing(Enum):
@@ -73,11 +74,12 @@ def is_run_folder(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     names = set(os.listdir(folder))
-    if not {"manifest.json", "data"} <= names <= {*_FILES, *_FOLDERS}:
+    if not {"manifest.json", "data"} <= names <= {*_FILES, *_FOLDERS, _CHALLENGERS}:
         return False
     if not all(stat.S_ISREG(os.lstat(folder / name).st_mode) for name in _FILES if name in names):
         return False
-    return all(_holds_parts_only(folder / name) for name in _FOLDERS if name in names)
+    beside = [*(folder / _CHALLENGERS).iterdir()] if _CHALLENGERS in names else []
+    return all(map(_holds_parts_only, [*(folder / name for name in _FOLDERS if name in names), *beside]))
 
 
 def _check_name(out: Path) -> None:
