@@ -48,7 +48,7 @@ CONTRACT = (
     "--output-columns --output-format --compression --on-error --max-errors --if-exists --resume --workers "
     "--batch-rows --memory-limit --max-retries --task-timeout --threads-per-worker --predictor --deduplicate --reuse "
     "--challenger --canary --split --split-key --split-salt "
-    "--drift-profile --drift-thresholds --fail-on-drift "
+    "--profile --drift-profile --drift-thresholds --fail-on-drift "
     "--limit --dry-run --prometheus-file --openlineage-file --log-file --audit-log --config --json --quiet --verbose "
     "--progress"
 )
@@ -92,7 +92,10 @@ MEANS_ANOTHER = {
     ("drift", "--model"),
     ("evaluate", "--labels"),
     ("evaluate", "--output"),
+    ("profile", "--model"),
+    ("profile", "--output"),
     ("report", "--output"),
+    ("watch", "--output"),
 }
 
 
@@ -156,6 +159,7 @@ ALL_AT_ONCE: dict[str, tuple[str, object]] = {  # as a variable has it, as TOML 
     "--predictor": ("onnxruntime", "onnxruntime"),
     "--deduplicate": ("on", "on"),
     "--limit": ("1", 1),
+    "--profile": ("whole", "whole"),
     "--drift-profile": ("earlier", "earlier"),
     "--drift-thresholds": ("drift.toml", "drift.toml"),
     "--fail-on-drift": ("1", True),
@@ -332,6 +336,7 @@ CASES: dict[str, Case] = {
     ),
     "--predictor": Case(("--predictor", "onnxruntime"), model=models.forest(3), both=("--features", "a,b,c")),
     "--deduplicate": Case(("--deduplicate", "on")),
+    "--profile": Case(("--profile", "on")),
     "--drift-profile": Case(("--drift-profile", "earlier"), rows=MANY_ROWS, before=_profiled),
     "--drift-thresholds": Case(
         ("--drift-thresholds", "drift.toml"), rows=MANY_ROWS, before=_profiled, both=("--drift-profile", "earlier")
