@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urldefrag
@@ -12,6 +13,9 @@ import jsonschema
 from prometheus_client.parser import text_string_to_metric_families
 from referencing import Registry, Resource
 
+from mlserve_cli import ScoreRequest, Tell
+from mlserve_cli import told as run_told
+from mlserve_cli.errors import MlserveError
 from tests.cli.desk import Desk, Ended
 
 SCHEMAS = Path(__file__).parent / "openlineage"
@@ -32,6 +36,17 @@ def told(desk: Desk, *arguments: str, out: str = "out") -> Ended:
 def telling(desk: Desk) -> list[str]:
     """The options that tell everyone."""
     return [word for option, name in TELLING.items() for word in (option, desk.path(name))]
+
+
+def run(desk: Desk, tell: Tell, *, out: str = "out", **options: Any) -> int:
+    """A run of the basics, as Python has it; its exit code."""
+    wanted = {"inputs": (desk.path("rows.csv"),), "workers": 1, **options}
+    try:
+        return run_told(
+            ScoreRequest(model=desk.path("linear.onnx"), output=desk.path(out), **wanted), tell=tell
+        ).exit_code
+    except MlserveError as error:
+        return error.exit_code
 
 
 def lines(desk: Desk, name: str) -> list[dict[str, Any]]:
@@ -76,10 +91,14 @@ def check_event(event: dict[str, Any]) -> None:
 
 
 def _check(value: object, schema: str) -> None:
-    validator = jsonschema.Draft202012Validator(
+    _validator(schema).validate(value)
+
+
+@lru_cache
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
         {"$ref": schema}, registry=_registry(), format_checker=jsonschema.FormatChecker()
     )
-    validator.validate(value)
 
 
 def _facets(value: object) -> Iterator[dict[str, Any]]:
@@ -93,6 +112,7 @@ def _facets(value: object) -> Iterator[dict[str, Any]]:
             yield from _facets(one)
 
 
+@lru_cache
 def _registry() -> Registry[Any]:
     found = (json.loads(path.read_text()) for path in SCHEMAS.glob("*.json"))
     return Registry().with_resources((urldefrag(one["$id"]).url, Resource.from_contents(one)) for one in found)

@@ -8,15 +8,16 @@ from typing import Any
 import jsonschema
 import pytest
 
+from mlserve_cli import Tell
 from tests import models
 from tests.cli.desk import ROWS, Desk
-from tests.telling.files import check_event, events
+from tests.telling.files import check_event, events, run
 
 RUN = "3f5a1a1e-6c1f-4d3a-9a43-2f2f0f8f4a10"
 
 
-def score(desk: Desk, *arguments: str, out: str = "out") -> list[dict[str, Any]]:
-    desk.score("--openlineage-file", desk.path("events.ndjson"), *arguments, out=out)
+def score(desk: Desk, *, out: str = "out", **options: Any) -> list[dict[str, Any]]:
+    run(desk, Tell(openlineage_file=desk.path("events.ndjson")), out=out, **options)
     return events(desk)
 
 
@@ -43,7 +44,7 @@ def test_the_input_is_the_folder_with_all_that_was_read_of_it(desk: Desk) -> Non
     for month in ("01", "02"):
         desk.write(f"rows/month={month}/part.csv", ROWS)
 
-    _, end = score(desk, "-i", desk.path("rows"))
+    _, end = score(desk, inputs=(desk.path("rows"),))
 
     folder = inputs(end)[desk.path("rows")]
     counts = folder["inputFacets"]["inputStatistics"]
@@ -55,7 +56,7 @@ def test_the_input_is_the_folder_with_all_that_was_read_of_it(desk: Desk) -> Non
 def test_a_glob_is_the_folder_before_it(desk: Desk) -> None:
     desk.write("rows/one.csv", ROWS)
 
-    _, end = score(desk, "-i", desk.path("rows/*.csv"))
+    _, end = score(desk, inputs=(desk.path("rows/*.csv"),))
 
     assert desk.path("rows") in inputs(end)
 
@@ -80,7 +81,7 @@ def test_the_model_is_an_input_by_its_digest(desk: Desk) -> None:
 
 
 def test_scores_come_from_the_features_and_carried_columns_from_themselves(desk: Desk) -> None:
-    _, end = score(desk, "--id-column", "id", "--passthrough", "a")
+    _, end = score(desk, id_column="id", passthrough=("a",))
 
     output = outputs(end)[desk.path("out")]
     assert [one["name"] for one in output["facets"]["schema"]["fields"]] == ["id", "a", "Y"]
@@ -94,7 +95,7 @@ def test_scores_come_from_the_features_and_carried_columns_from_themselves(desk:
 def test_a_column_that_the_file_calls_otherwise_stands_under_the_files_name(desk: Desk) -> None:
     desk.write("rows.csv", ROWS.replace("c\n", "C\n", 1))
 
-    _, end = score(desk, "--rename", "C=c")
+    _, end = score(desk, rename={"c": "C"})
 
     fields = outputs(end)[desk.path("out")]["facets"]["columnLineage"]["fields"]["Y"]["inputFields"]
     assert [one["field"] for one in fields] == ["a", "b", "C"]
@@ -105,7 +106,7 @@ def test_a_wide_model_has_no_column_lineage_of_megabytes(desk: Desk) -> None:
     desk.save("linear.onnx", models.classifier(200, classes=range(150)))
     desk.write("rows.csv", ",".join(names) + "\n" + ",".join(["1"] * 200) + "\n")
 
-    _, end = score(desk, "--features", ",".join(names))
+    _, end = score(desk, features=(",".join(names),))
 
     facets = outputs(end)[desk.path("out")]["facets"]
     assert "columnLineage" not in facets
@@ -115,7 +116,7 @@ def test_a_wide_model_has_no_column_lineage_of_megabytes(desk: Desk) -> None:
 def test_one_file_and_its_quarantine_are_two_outputs(desk: Desk) -> None:
     desk.write("rows.csv", "id,a,b,c\nx1,1,2,\nx2,4,5,6\n")
 
-    _, end = score(desk, "--on-error", "quarantine", out="scores.parquet")
+    _, end = score(desk, on_error="quarantine", out="scores.parquet")
 
     assert sorted(outputs(end)) == [desk.path("scores.parquet"), desk.path("scores.parquet.quarantine.parquet")]
 

@@ -6,18 +6,20 @@ import os
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlserve_cli import Tell
 from mlserve_cli.telling.metrics import HELP
 from tests.cli.desk import TREE, Desk
-from tests.telling.files import metrics, series
+from tests.telling.files import metrics, run, series
 
 TWO_BAD = "id,a,b,c\nx1,1,2,\nx2,4,5,\nx3,7,8,9\n"
 
 
-def score(desk: Desk, out: str, *arguments: str, file: str = "nightly.prom") -> int:
-    return desk.score("--prometheus-file", desk.path(file), *arguments, out=out).code
+def score(desk: Desk, out: str, *, file: str = "nightly.prom", **options: Any) -> int:
+    return run(desk, Tell(prometheus_file=desk.path(file)), out=out, **options)
 
 
 def test_a_failed_run_keeps_when_one_last_went_well(desk: Desk) -> None:
@@ -45,7 +47,7 @@ def test_counters_go_on_from_run_to_run(desk: Desk) -> None:
     for out in ("one", "two", "one"):
         score(desk, out)
     desk.write("rows.csv", TWO_BAD)
-    score(desk, "three", "--on-error", "quarantine")
+    score(desk, "three", on_error="quarantine")
 
     found = metrics(desk)
     counted = {key: value for key, value in found.items() if key.startswith("mlserve_runs_total") and value}
@@ -81,7 +83,7 @@ def test_two_jobs_in_one_folder_share_no_series_and_every_help_text(desk: Desk) 
 
 def test_every_name_and_label_is_one_that_prometheus_takes(desk: Desk) -> None:
     desk.write("rows.csv", TWO_BAD)
-    score(desk, "one", "--on-error", "quarantine")
+    score(desk, "one", on_error="quarantine")
 
     for metric, labels in series((desk.folder / "nightly.prom").read_text()):
         assert re.fullmatch(r"mlserve_[a-z_]+", metric)
