@@ -109,12 +109,18 @@ class Taker:
             output=os.path.join(run, ""),  # a folder, though it is called as a file is
             if_exists="overwrite" if overwrite else "resume",
             globs=False,
+            workers=self._workers(shard),
         )
         try:
             return self.score(request)
         except (StagingExists, RunMismatch):
             clear_stagings(run)
             return self.score(request)
+
+    def _workers(self, shard: Seen) -> int | None:
+        """What an earlier watcher may have died of is scored in processes of its own: it would end this one too."""
+        asked = self.request.run.workers
+        return 2 if shard.name in self.left_over and asked in (None, 1) else asked
 
     def _scored(self, shard: Seen, result: RunResult) -> None:
         self.bad_in_a_row = self.failing_in_a_row = 0

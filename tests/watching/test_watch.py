@@ -510,15 +510,22 @@ def test_a_staging_of_other_work_is_cleared(inbox: Inbox) -> None:
 
 
 def test_what_an_earlier_watcher_was_at_when_it_ended_comes_last(inbox: Inbox) -> None:
-    """If it was the shard that ended it, the others are scored all the same."""
+    """If it was the shard that ended it, the others are scored all the same, and it can only end its own workers."""
+    workers = {}
+
+    def score(request: ScoreRequest) -> RunResult:
+        workers[Path(request.inputs[0]).name] = request.workers
+        return scoring.score(request)
+
     for number, name in enumerate(("a.csv", "b.csv", "c.csv")):
         os.utime(inbox.put(name), (number, number))
     staging = storage.staging_of(inbox.out / "a.csv", "0123456789abcdef")
     staging.root.parent.mkdir()
     staging.prepare(b"the plan of a shard that kills")
 
-    inbox.watch()
+    inbox.watch(score=score)
 
+    assert workers == {"b.csv": 1, "c.csv": 1, "a.csv": 2}
     assert [event.shard.name for event in inbox.heard if isinstance(event, Scored)] == ["b.csv", "c.csv", "a.csv"]
 
 
