@@ -197,6 +197,7 @@ def test_the_verdict_on_a_canary_promotes_it(days: Path, tmp_path: Path) -> None
             asked=Asked(positive="1"),
             gates=str(tmp_path / "gates.toml"),
             gate=gate,
+            expected_rows=500,
             record=True,
             registry=str(registry.root),
         )
