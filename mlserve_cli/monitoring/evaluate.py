@@ -164,12 +164,14 @@ def _of_one_kind(questions: list[Question]) -> list[Question]:
 
 
 def _ranked_by(outcomes: Outcomes, wanted: str | None) -> str:
-    possible = [name for name in RANKABLE[outcomes.kind] if influence.of_metric(outcomes, name) is not None]
-    if wanted is not None and wanted not in possible:
+    possible = (name for name in RANKABLE[outcomes.kind] if influence.of_metric(outcomes, name) is not None)
+    if wanted is None:
+        return next(possible, RANKABLE[outcomes.kind][0])
+    if wanted not in (names := tuple(possible)):
         raise UsageError(
-            f"slices cannot be ranked by {shown(wanted)}", "--rank-by", f"by one of {', '.join(possible) or 'none'}"
+            f"slices cannot be ranked by {shown(wanted)}", "--rank-by", f"by one of {', '.join(names) or 'none'}"
         )
-    return wanted or next(iter(possible), RANKABLE[outcomes.kind][0])
+    return wanted
 
 
 def _evaluated(one: Held, *, ranked_by: str, confidence: float, bins: int) -> RunEvaluation:
