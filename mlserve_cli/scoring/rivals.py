@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,6 +30,7 @@ from mlserve_cli.session import Predictor, check_supported, open_predictor, sett
 from mlserve_cli.tables import text_of
 
 T = TypeVar("T")
+Names: TypeAlias = tuple[str, ...]
 # A chunk holds whole batches of every model. Where two sizes have no such number below this, the champion's is taken.
 MOST_UNIT_ROWS = 65_536
 
@@ -171,7 +173,7 @@ def _name_of(model: ResolvedModel, *, taken: Container[str]) -> str:
 def _bound(plan: Plan, request: ScoreRequest, model: ResolvedModel, *, is_arm: bool) -> tuple[Contract, Predictor]:
     """Its contract over the run's columns: the request's options as far as they mean something to it, and a session.
 
-    Features are its own, or where neither it nor its package names them the champion's.
+    Features are its own columns, or those of --features where it names none.
     """
     external = model.package.external_files
     as_asked = partial(
@@ -185,12 +187,7 @@ def _bound(plan: Plan, request: ScoreRequest, model: ResolvedModel, *, is_arm: b
         labels=request.labels,
         file_columns=tuple(column.name for column in plan.inputs[0].columns) if plan.inputs else None,
     )
-    names: tuple[str, ...] = ()
-    try:
-        own = as_asked()
-    except (InvalidModel, UsageError):
-        names = request.features
-        own = as_asked(features=names)
+    own, names = _own_or_named(as_asked, request, plan)
     written = _written(own)
     contract = as_asked(
         features=names,
@@ -206,6 +203,19 @@ def _bound(plan: Plan, request: ScoreRequest, model: ResolvedModel, *, is_arm: b
         allowed_external=external,
     )
     return settle(contract, predictor=predictor), predictor
+
+
+def _own_or_named(as_asked: Callable[..., Contract], request: ScoreRequest, plan: Plan) -> tuple[Contract, Names]:
+    """The contract by the model's own columns; by --features where it names none, or names none that are there."""
+    present = {column.name for shard in plan.inputs[:1] for column in shard.columns}
+    try:
+        own = as_asked()
+    except (InvalidModel, UsageError):
+        return as_asked(features=request.features), request.features
+    if request.features and not present.issuperset(request.rename.get(column, column) for column in own.columns):
+        with suppress(InvalidModel, UsageError):
+            return as_asked(features=request.features), request.features
+    return own, ()
 
 
 def _written(contract: Contract) -> set[str]:
