@@ -77,7 +77,7 @@ def drift(
             found = profile(side, request=request, dialect=dialect, input_format=input_format, observer=observer)
             sides.append((found, text_of(side)))
         else:
-            sides.append(_named(side, registry))
+            sides.append(named_profile(side, registry=registry))
     (one, name), (other, _) = sides
     limits.check_columns({*_names(one), *_names(other)})
     return drifted(one, other, thresholds=limits, name=name)
@@ -98,7 +98,9 @@ def drift_history(
     """
     found, skipped = _profiled_runs(runs)
     limits = read_thresholds(thresholds)
-    first, name = (found[0][1], _name_below(found[0][0], runs)) if base is None else _named(base, registry)
+    first, name = found[0][1], _name_below(found[0][0], runs)
+    if base is not None:
+        first, name = named_profile(base, registry=registry)
     limits.check_columns({name for _, profile in found for name in _names(profile)} | {*_names(first)})
     entries = tuple(_entry(run, profile, runs, first, name=name, limits=limits) for run, profile in found)
     ranked = _ranked(entries)
@@ -121,11 +123,6 @@ def _is_data(name: str) -> bool:
         and not profile_path(path).is_file()
         and not path.with_name(path.name + MANIFEST_SUFFIX).is_file()
     )
-
-
-def _named(base: str, registry: str | None) -> tuple[Profile, str]:
-    profile, name = named_profile(base, registry=registry)
-    return profile, text_of(name)
 
 
 def _profiled_runs(runs: str) -> tuple[list[tuple[FoundRun, Profile]], list[str]]:

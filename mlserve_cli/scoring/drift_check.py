@@ -16,6 +16,7 @@ from mlserve_cli.profiles import Drift, Profile
 from mlserve_cli.registry import PACKAGE_FILE, find, is_path
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
+from mlserve_cli.tables import text_of
 
 if TYPE_CHECKING:  # with the sketches, which only runs that are compared need
     from mlserve_cli.profiles import Thresholds
@@ -73,7 +74,7 @@ def named_profile(name: str, *, registry: str | None = None) -> tuple[Profile, s
         if not found.package.baseline_path:
             raise _no_baseline(found.spelled)
         return read_profile(Path(found.package.baseline_path)), f"the baseline of {found.spelled}"
-    return read_profile(Path(name)), name
+    return read_profile(Path(name)), text_of(name)
 
 
 def wants_profile(request: ScoreRequest) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mlserve_cli.profiles import Categories, Column, Numbers, Profile, Profiler
 
-Values = NDArray[np.float64] | Sequence[float] | Sequence[str | None]
+Values = NDArray[np.float64] | Sequence[float] | Sequence[str | None]  # or an Arrow array of texts
 
 
 def profile_of(
@@ -28,6 +28,10 @@ def _columns(columns: Mapping[str, Values]) -> dict[str, Column]:
 
 
 def _column(values: Values) -> Column:
+    if isinstance(values, pa.Array):
+        return Categories(values)
+    if isinstance(values, np.ndarray):
+        return Numbers(values)
     if any(isinstance(one, str) for one in values[:50]) or any(one is None for one in values):
         return Categories(pa.array(list(values), pa.string()))
     return Numbers(np.asarray(values))

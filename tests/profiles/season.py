@@ -26,7 +26,7 @@ def columns_of(table: pa.Table) -> dict[str, Values]:
     numbers: dict[str, Values] = {
         name: np.asarray(table[name].cast(pa.float64()).fill_null(np.nan)) for name in (*WEATHER, *SCHEDULE)
     }
-    return numbers | {name: table[name].to_pylist() for name in TEXTS}
+    return numbers | {name: table[name].combine_chunks() for name in TEXTS}
 
 
 def profiled(*months: int) -> Profile:
