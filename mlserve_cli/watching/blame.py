@@ -16,6 +16,7 @@ from mlserve_cli.errors import (
     ExtraMissing,
     InputMissing,
     IOFailed,
+    LogBroken,
     MlserveError,
     OutputExists,
     TryLater,
@@ -56,7 +57,7 @@ def blame(error: MlserveError, given: Circumstances) -> Blame:
         return Blame.GONE
     is_last = given.attempts >= MOST_ATTEMPTS
     match error:
-        case ExtraMissing() | InputMissing():
+        case ExtraMissing() | InputMissing() | LogBroken():
             return Blame.ALL
         case TryLater() | IOFailed() | Unavailable():
             return Blame.MOMENT

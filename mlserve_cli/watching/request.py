@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlserve_cli import storage
-from mlserve_cli.errors import Forbidden, InputMissing, UsageError, shown
+from mlserve_cli.errors import Forbidden, InputMissing, OutputError, UsageError, shown
 from mlserve_cli.scoring import STREAM, ScoreRequest
 from mlserve_cli.tables import HIDDEN
 
@@ -39,16 +39,32 @@ class WatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders: shards come to `inbox`, runs stand in `output`, reasons in `rejected`; `scored` where they move."""
+    """The folders: shards come to `inbox`, runs stand in `output`, reasons in `rejected`; `scored` where they move.
+
+    `output_inode` is what `output` was when it was looked at first.
+    """
 
     inbox: str
     output: Path
     rejected: Path
     scored: Path | None
+    output_inode: tuple[int, int]
 
     def run_of(self, name: str) -> Path:
         """Where a shard's run stands. It is called as the shard is, ending and all: no two can come to one place."""
         return self.output / name
+
+    def check_output(self) -> None:
+        """Where a mount is lost, its empty mount point would say that nothing was ever scored.
+
+        Raises OutputError (73) where the output is not the folder that it was.
+        """
+        if inode_of(self.output) != self.output_inode:
+            raise OutputError(
+                "the output is not the folder any more that it was when this watcher began",
+                shown(str(self.output), limit=400),
+                "was it a mount that is lost? Bring it back and start the watcher again",
+            )
 
 
 def open_places(request: WatchRequest) -> Places:
@@ -67,7 +83,6 @@ def open_places(request: WatchRequest) -> Places:
     default = output if request.bad_shards == "stay" else Path(request.inbox)
     rejected = Path(request.rejected) if request.rejected else default / REJECTED
     scored = Path(request.move_to) if request.move_to else None
-    places = Places(request.inbox, output, rejected, scored)
     for folder in (output, rejected, *([scored] if scored else [])):
         _check_apart(folder, request.inbox)
         with storage.translated(folder, "create the folder"):
@@ -76,7 +91,16 @@ def open_places(request: WatchRequest) -> Places:
     for folder in moving:
         with storage.translated(folder, "look at the folder"):
             _check_movable(folder, request.inbox)
-    return places
+    return Places(request.inbox, output, rejected, scored, inode_of(output))
+
+
+def inode_of(folder: Path) -> tuple[int, int]:
+    """What tells one folder from another of its name; (0, 0) where there is none."""
+    try:
+        status = os.stat(folder)
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def _output(run: ScoreRequest) -> Path:

@@ -67,6 +67,7 @@ class _Watcher:
         except OSError as error:  # a server is away for a while: what was seen before stays so
             self._trouble(IOFailed(f"cannot list the inbox: {error.strerror or error}", shown(self.request.inbox)))
             return []
+        self.taker.places.check_output()
         self.taker.forget_all_but({shard.name for shard in found})
         unsettled = (shard for shard in found if self.taker.settled.get(shard.name) != shard)
         candidates = [shard for shard in map(self._looked_again, unsettled) if shard is not None]
@@ -103,6 +104,7 @@ class _Watcher:
 
     def _take_all(self, shards: list[Seen]) -> None:
         for shard in shards:
+            self.taker.places.check_output()
             if look_again(shard) == shard:  # else it moves again, and the next look sees how
                 self.taker.take(shard)
             if self.taker.failing_in_a_row > 1:  # a full disk: the others would fare no better

@@ -17,6 +17,7 @@ from mlserve_cli.errors import (
     IOFailed,
     MlserveError,
     OutputBusy,
+    OutputError,
     UsageError,
     WorkersDied,
 )
@@ -536,6 +537,22 @@ def test_the_oldest_shard_is_scored_first(inbox: Inbox) -> None:
     inbox.watch()
 
     assert [event.shard.name for event in inbox.heard if isinstance(event, Scored)] == ["c.csv", "a.csv", "b.csv"]
+
+
+def test_an_output_that_is_lost_ends_the_watch_before_anything_is_scored_twice(inbox: Inbox) -> None:
+    """As a mount is: the empty folder below it says that nothing was ever scored."""
+    for number in range(3):
+        os.utime(inbox.put(f"{number}.csv"), (number, number))
+
+    def score(request: ScoreRequest) -> RunResult:
+        result = scoring.score(request)
+        inbox.out.rename(inbox.folder / "lost")
+        inbox.out.mkdir()
+        return result
+
+    with pytest.raises(OutputError, match="not the folder any more"):
+        inbox.watch(score=score)
+    assert os.listdir(inbox.out) == []
 
 
 # What is refused before anything is done
