@@ -7,7 +7,8 @@ closed forms: it runs inside `score`, which loads no scipy; tests compare with s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def psi_noise(alpha: float, *, cells: int, base_rows: float, now_rows: float) ->
     size = _harmonic(base_rows, now_rows)
     if cells < 2 or not size:
         return 0.0
-    return _root(lambda psi: chi_square_tail(psi * size, freedom=cells - 1) - alpha, start=1 / size)
+    return _chi_square_at(alpha, cells - 1) / size
 
 
 def ks_p_value(distance: float, *, base_rows: int, now_rows: int, sketch_error: float) -> float:
@@ -116,12 +117,13 @@ def _divergence(share: float, expected: float) -> float:
     return sum(one * math.log(one / other) for one, other in parts if one > 0)
 
 
-def _root(falling: Callable[[float], float], *, start: float) -> float:
-    """Where a falling function crosses zero, to twelve digits."""
-    low, high = 0.0, start
-    while falling(high) > 0:
+@cache
+def _chi_square_at(chance: float, freedom: int) -> float:
+    """The value that chi-square exceeds with this chance, to twelve digits: most columns have the same freedom."""
+    low, high = 0.0, 1.0
+    while chi_square_tail(high, freedom=freedom) > chance:
         low, high = high, 2 * high
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+        low, high = (middle, high) if chi_square_tail(middle, freedom=freedom) > chance else (low, middle)
     return high
