@@ -27,7 +27,7 @@ Exit codes:
   4    a gate said no            78   the model or a setting is invalid
   65   bad data                  129, 130, 143: ended by HUP, INT, TERM
   66   no such input
-  69   no worker can be started, or a library is not installed
+  69   no worker can be started, a library is missing, no audit log
   71   workers died, or took too long
 """
 

@@ -16,7 +16,8 @@ MlserveError                   1   a bug in mlserve, or nothing more precise
 ├── InputMissing              66   an input does not exist or matches nothing
 │   └── UnknownModel               the registry has no such name, version or alias
 ├── Unavailable               69   an engine or store cannot be reached
-│   └── ExtraMissing               a library that the command needs is not installed
+│   ├── ExtraMissing               a library that the command needs is not installed
+│   └── AuditUnavailable           the audit log that the run was to stand in cannot be written
 ├── WorkersDied               71   a task killed its workers again and again
 │   └── TaskTimeout                a task ran longer than --task-timeout
 ├── OutputError               73   the output cannot be created
@@ -43,6 +44,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AuditUnavailable",
     "BadRow",
     "CorruptFile",
     "DataError",
@@ -234,6 +236,12 @@ class ExtraMissing(Unavailable):
     def __init__(self, library: str, extra: str) -> None:
         super().__init__(f"{library} is not installed", "", f"pip install 'mlserve-cli[{extra}]'")
         self.args = (library, extra)
+
+
+class AuditUnavailable(Unavailable):
+    """The audit log that the run was to stand in cannot be written, so the run was not begun."""
+
+    usual_hint = "look at the log's folder, its owner and its disk"
 
 
 class WorkersDied(MlserveError):

@@ -69,6 +69,7 @@ def note_ending(path: str, ending: Ending) -> str:
         return Ended(
             **_common(ending.beginning, sequence, previous, torn, when_s=ending.when_s),
             model=_model(ending),
+            others=_others(ending),
             plan=plan.id if plan is not None else "",
             inputs_digest=f"sha256:{sha256_of(plan.inputs)}" if plan is not None else "",
             files=len(plan.inputs) if plan is not None else 0,
@@ -105,6 +106,11 @@ def _model(ending: Ending) -> Model | None:
     model = ending.plan.model
     alias = ending.manifest.model.alias if ending.manifest is not None else ""
     return Model(model.name, model.version, model.digest, alias)
+
+
+def _others(ending: Ending) -> list[Model]:
+    rivals = ending.plan.rivals if ending.plan is not None else ()
+    return [Model(one.model.name, one.model.version, one.model.digest, "") for one in rivals]
 
 
 def _append(path: Path, make: Make) -> str:

@@ -15,8 +15,9 @@ from mlserve_cli.telling.account import Beginning, Ending
 from mlserve_cli.telling.facets import facet
 
 if TYPE_CHECKING:
-    from mlserve_cli.manifest import Manifest
+    from mlserve_cli.manifest import Manifest, OutputFile
     from mlserve_cli.planning import Plan
+    from mlserve_cli.planning.plan import PlannedModel
 
 Json = dict[str, Any]
 NAMESPACE = "file"
@@ -35,26 +36,25 @@ def output_at(beginning: Beginning) -> list[Json]:
 
 
 def inputs_of(ending: Ending) -> list[Json]:
-    """Each input with its columns and what was read of it, and the model."""
+    """Each input with its columns and what was read of it, and every model that scored it."""
     plan = ending.plan
     if plan is None:
         return inputs_at(ending.beginning)
-    return [*(_input(name, shards) for name, shards in _grouped(ending.beginning, plan)), _model(plan)]
+    models = (plan.model, *(rival.model for rival in plan.rivals))
+    return [*(_input(name, shards) for name, shards in _grouped(ending.beginning, plan)), *map(_model, models)]
 
 
 def outputs_of(ending: Ending) -> list[Json]:
-    """The output with its columns, where they come from and what was written, and the quarantine where there is one."""
+    """The output with its columns, where they come from and what was written; what stands beside it too."""
     found = output_at(ending.beginning)
     manifest = ending.manifest
     if manifest is None or not found:
         return found
     (output,) = found
     output["facets"] |= _columns(ending, manifest.plan)
-    output["outputFacets"] = _written(manifest, "data")
-    if not any(file.kind == "quarantine" for file in manifest.outputs):
-        return [output]
-    aside = _named(_quarantine_name(ending, manifest))
-    return [output, {**aside, "outputFacets": _written(manifest, "quarantine")}]
+    output["outputFacets"] = _written([file for file in manifest.outputs if file.kind == "data"])
+    beside = [{**_named(name), "outputFacets": _written(files)} for name, files in _beside(ending, manifest).items()]
+    return [output, *beside]
 
 
 def _named(name: str) -> Json:
@@ -81,9 +81,9 @@ def _input(name: str, shards: Sequence[Shard]) -> Json:
     return {**found, "inputFacets": {"inputStatistics": facet("InputStatisticsInputDatasetFacet", **counts)}}
 
 
-def _model(plan: Plan) -> Json:
-    found = _named(plan.model.path)
-    version = facet("DatasetVersionDatasetFacet", datasetVersion=plan.model.digest)
+def _model(model: PlannedModel) -> Json:
+    found = _named(model.path)
+    version = facet("DatasetVersionDatasetFacet", datasetVersion=model.digest)
     found["facets"] |= {"version": version}
     return found
 
@@ -133,8 +133,7 @@ def _schema(columns: dict[str, str]) -> Json:
     return facet("SchemaDatasetFacet", fields=fields)
 
 
-def _written(manifest: Manifest, kind: str) -> Json:
-    files = [file for file in manifest.outputs if file.kind == kind]
+def _written(files: Sequence[OutputFile]) -> Json:
     counts = {
         "rowCount": sum(file.rows for file in files),
         "size": sum(file.size_bytes for file in files),
@@ -143,12 +142,15 @@ def _written(manifest: Manifest, kind: str) -> Json:
     return {"outputStatistics": facet("OutputStatisticsOutputDatasetFacet", **counts)}
 
 
-def _quarantine_name(ending: Ending, manifest: Manifest) -> str:
-    """The folder of the quarantine's files; where they were joined into one, that file."""
+def _beside(ending: Ending, manifest: Manifest) -> dict[str, list[OutputFile]]:
+    """What was written beside the data, by its folder; by its own name where the parts were joined into one file."""
     place = ending.result.manifest_path.parent if ending.result is not None else PurePath()
-    paths = [file.path for file in manifest.outputs if file.kind == "quarantine"]
-    folder = os.path.dirname(paths[0])
-    return text_of(os.path.normpath(str(place / (folder or paths[0]))))
+    found: dict[str, list[OutputFile]] = {}
+    for file in manifest.outputs:
+        if file.kind in ("quarantine", "challenger"):
+            name = os.path.normpath(str(place / (os.path.dirname(file.path) or file.path)))
+            found.setdefault(text_of(name), []).append(file)
+    return found
 
 
 def _grouped(beginning: Beginning, plan: Plan) -> list[tuple[str, list[Shard]]]:

@@ -56,12 +56,14 @@ class Model(Value, frozen=True):
 class Ended(Entry, frozen=True, tag="ended"):
     """A run has ended. Where it did before there was a plan, `model` is null and the counts are 0.
 
+    `others` are the challengers that scored beside the model, and the models that a split shared the rows among.
     `plan` is the run's id, `inputs_digest` the sha256 over the plan's inputs (names, sizes, fingerprints), `manifest`
     the digest that the committed manifest carries, "" where nothing was committed. `error` is the class of what ended
     it, without the message: that may hold a value of somebody's data.
     """
 
     model: Model | None
+    others: list[Model]
     plan: str
     inputs_digest: str
     files: int

@@ -12,6 +12,7 @@ from mlserve_cli.tables import text_of
 from mlserve_cli.telling.account import Ending, iso
 
 LOCK_TIMEOUT_S = 3.0
+MOST_DRIFTED = 20
 Level = Literal["info", "warning", "error"]
 
 
@@ -61,6 +62,7 @@ class LogLine(Value, frozen=True):
     rows_per_s: float
     peak_memory_bytes: int
     lost_workers: int
+    drifted: list[str]
     error: LoggedError | None
     user: str
     host: str
@@ -105,6 +107,7 @@ def log_line(ending: Ending, *, head: str) -> LogLine:
         rows_per_s=speed.rows_per_s if speed is not None else 0.0,
         peak_memory_bytes=speed.peak_memory_bytes if speed is not None else 0,
         lost_workers=manifest.run.lost_workers if manifest is not None else 0,
+        drifted=_drifted(ending),
         error=LoggedError(failure.type, failure.what, failure.where, failure.hint) if failure is not None else None,
         user=beginning.user,
         host=beginning.host,
@@ -127,6 +130,12 @@ def _message(ending: Ending) -> str:
     rows = manifest.rows.rows_in if manifest is not None else 0
     head = "already complete" if ending.result is not None and ending.result.already else ending.status
     return f"{head}: {rows:,} rows in {ending.seconds:.1f} s"
+
+
+def _drifted(ending: Ending) -> list[str]:
+    """The columns that drifted, what moved most first."""
+    drift = ending.manifest.drift if ending.manifest is not None else None
+    return [one.name for one in drift.columns if one.reasons][:MOST_DRIFTED] if drift is not None else []
 
 
 def _model(ending: Ending) -> LoggedModel:

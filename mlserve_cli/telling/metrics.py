@@ -1,7 +1,7 @@
 """The run as a Prometheus textfile, for the textfile collector of node_exporter: the last run, and counters over all.
 
 No sample carries a time (the collector refuses a file that has one), the file is replaced in one step, and every series
-has the label `name`, the file's own name: two files with one series in common would make the collector fail on both.
+has the label `name`, the file's own name: two files with one series in common would be an error of the whole scrape.
 Labels take few values: nothing is labelled with a run's id, an input or a time.
 """
 
@@ -155,13 +155,13 @@ def _of_run(ending: Ending) -> Iterator[tuple[str, Samples]]:
 
 def _of_manifest(manifest: Manifest) -> Iterator[tuple[str, Samples]]:
     speed = manifest.throughput
-    stages = ("read", "features", "inference", "write")
+    stages = {stage.removesuffix("_s"): getattr(speed.stages, stage) for stage in speed.stages.__struct_fields__}
     batches = {"0.5": speed.batch_p50_s, "0.95": speed.batch_p95_s, "0.99": speed.batch_p99_s}
     reasons = sorted(manifest.rows.reasons.items(), key=lambda one: -one[1])[:MOST_VALUES]
     yield "mlserve_last_run_rows", _rows(manifest)
     yield "mlserve_last_run_rows_per_second", {(): speed.rows_per_s}
     yield "mlserve_last_run_quarantined_rows", {(reason,): count for reason, count in reasons}
-    yield "mlserve_last_run_stage_seconds", {(stage,): getattr(speed.stages, f"{stage}_s") for stage in stages}
+    yield "mlserve_last_run_stage_seconds", {(stage,): seconds for stage, seconds in stages.items()}
     yield "mlserve_last_run_batch_seconds", {(share,): seconds for share, seconds in batches.items()}
     yield "mlserve_last_run_peak_memory_bytes", {(): speed.peak_memory_bytes}
     yield "mlserve_last_run_lost_workers", {(): manifest.run.lost_workers}

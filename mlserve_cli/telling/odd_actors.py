@@ -28,8 +28,7 @@ def new_actors(runs: Sequence[AuditedRun]) -> Iterator[Finding]:
             yield from _new(run, seen)
         seen.users.add(run.user)
         seen.hosts.add(run.host)
-        model = run.ended.model if run.ended is not None else None
-        if model is not None:
+        for model in _models(run):
             seen.digests.setdefault(model.name, {})[_version(model)] = model.digest
 
 
@@ -38,9 +37,11 @@ def _new(run: AuditedRun, seen: _Seen) -> Iterator[Finding]:
         yield _finding("new-user", run, f"user {shown(run.user)} never ran anything before", user=run.user)
     if run.host not in seen.hosts:
         yield _finding("new-host", run, f"nothing ran on {shown(run.host)} before", host=run.host)
-    model = run.ended.model if run.ended is not None else None
-    if model is None:
-        return
+    for model in _models(run):
+        yield from _new_model(run, model, seen)
+
+
+def _new_model(run: AuditedRun, model: Model, seen: _Seen) -> Iterator[Finding]:
     facts = {"model": model.name, "version": model.version, "digest": model.digest}
     versions = seen.digests.get(model.name)
     if versions is None:
@@ -51,6 +52,12 @@ def _new(run: AuditedRun, seen: _Seen) -> Iterator[Finding]:
     elif versions[_version(model)] != model.digest:
         what = f"{shown(model.name)}:{shown(model.version)} is not the model that ran under this name before"
         yield _finding("changed-model", run, what, before=versions[_version(model)], **facts)
+
+
+def _models(run: AuditedRun) -> Sequence[Model]:
+    """Every model that scored rows of the run, challengers too."""
+    ended = run.ended
+    return [*([ended.model] if ended.model is not None else []), *ended.others] if ended is not None else []
 
 
 def _version(model: Model) -> str:

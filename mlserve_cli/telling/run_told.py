@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, TypeVar
 
 from mlserve_cli import scoring
-from mlserve_cli.errors import MlserveError
+from mlserve_cli.errors import AuditUnavailable, InvalidConfig, LogBroken, MlserveError
 from mlserve_cli.manifest import TaskRecord
 from mlserve_cli.planning import Estimate, Plan
 from mlserve_cli.scoring import SILENT, Observer, RunResult, ScoreRequest
@@ -26,7 +26,8 @@ def told(
     """`scoring.score`, or with a `stream` `scoring.score_to_stream`, told to the files of `tell`.
 
     What cannot be told is a warning and changes nothing of how the run ends; but no run begins without its entry in an
-    audit log that was asked for. Raises what these two do, and what check_tell does.
+    audit log that was asked for. Raises what these two do and what check_tell does, AuditUnavailable (69) where that
+    log cannot be written, LogBroken (65) where its end was changed.
     """
     if not tell.files:
         return _score(request, observer=observer, stream=stream)
@@ -101,14 +102,24 @@ def _tell_beginning(beginning: Beginning, tell: Tell, observer: Observer) -> str
     if tell.prometheus_file is not None and not tell.prometheus_file.endswith(".prom"):
         observer.warn("--prometheus-file: the textfile collector reads only names that end in .prom")
     if tell.audit_log is not None:
-        from mlserve_cli.telling.audit_log import note_beginning
-
-        head = note_beginning(tell.audit_log, beginning)
+        head = _noted(tell.audit_log, beginning)
     if tell.openlineage_file is not None:
         from mlserve_cli.telling.lineage import append_start
 
         _attempt("--openlineage-file", append_start, tell.openlineage_file, beginning, observer)
     return head
+
+
+def _noted(audit_log: str, beginning: Beginning) -> str:
+    """The entry without which no run begins. What the disk has against it is not the output's fault, nor the data's."""
+    from mlserve_cli.telling.audit_log import note_beginning
+
+    try:
+        return note_beginning(audit_log, beginning)
+    except (LogBroken, InvalidConfig):
+        raise
+    except MlserveError as error:
+        raise AuditUnavailable(f"the run cannot be noted in the audit log: {error.what}", error.where) from error
 
 
 def _tell_ending(ending: Ending, tell: Tell, observer: Observer, *, head: str) -> None:

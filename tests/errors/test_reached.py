@@ -203,6 +203,7 @@ REACHED: dict[str, Callable[[Desk], Ended]] = {
     "InputMissing": lambda desk: desk.score("-i", desk.path("gone-*.csv")),
     "UnknownModel": lambda desk: desk.run("model", "show", "churn", "--registry", desk.path("none")),
     "Unavailable": no_worker_to_start,
+    "AuditUnavailable": lambda desk: desk.score("--audit-log", desk.path("no/such/audit.log")),
     "ExtraMissing": keys_without_their_library,
     "WorkersDied": workers_killed,
     "TaskTimeout": a_task_that_takes_too_long,

@@ -32,6 +32,7 @@ class Night:
     version: str = "1"
     digest: str = "sha256:aa"
     output: str = ""
+    challenger: str = ""
     ends: bool = True
 
 
@@ -71,6 +72,7 @@ class Log:
         return Ended(
             **self._common(night, number, night.when + timedelta(seconds=night.seconds)),
             model=Model(night.name, night.version, night.digest, "champion"),
+            others=[Model("rival", "1", night.challenger, "")] if night.challenger else [],
             plan=f"{number:064x}",
             inputs_digest="sha256:00",
             files=1,

@@ -121,6 +121,16 @@ def test_one_file_and_its_quarantine_are_two_outputs(desk: Desk) -> None:
     assert sorted(outputs(end)) == [desk.path("scores.parquet"), desk.path("scores.parquet.quarantine.parquet")]
 
 
+def test_a_challenger_is_an_input_and_its_scores_an_output(desk: Desk) -> None:
+    other = desk.save("other.onnx", models.linear(3, names=("a", "b", "c"), dtype=models.DOUBLE))
+
+    _, end = score(desk, challengers=(other,))
+
+    assert other in inputs(end)
+    (beside,) = [name for name in outputs(end) if "/challengers/" in name]
+    assert outputs(end)[beside]["outputFacets"]["outputStatistics"]["rowCount"] == 3
+
+
 def test_a_run_that_failed_wrote_nothing(desk: Desk) -> None:
     score(desk)
 

@@ -117,6 +117,12 @@ def test_a_user_a_machine_and_a_model_never_seen_are_found(tmp_path: Path) -> No
     ]
 
 
+def test_a_challenger_never_seen_is_found_too(tmp_path: Path) -> None:
+    log = with_changed(nights(QUIET), 100, challenger="sha256:dd")
+
+    assert found_in(tmp_path, log) == [("new-model", day(log, 100))]
+
+
 def test_a_rollback_to_a_version_that_ran_before_is_not_odd(tmp_path: Path) -> None:
     log = nights(QUIET)
     for place in range(10):

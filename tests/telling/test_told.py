@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mlserve_cli import ScoreRequest, Tell, told
-from mlserve_cli.errors import Forbidden, LogBroken, MlserveError
-from tests.cli.desk import MLSERVE, Desk, environment
+from mlserve_cli.errors import LogBroken, MlserveError
+from tests.cli.desk import MLSERVE, ROWS, Desk, environment
 from tests.faults import running
 from tests.telling.files import TELLING, events, lines, metrics, telling
 from tests.telling.files import told as score
@@ -155,7 +155,7 @@ def test_a_full_disk_changes_nothing_and_cuts_nothing_off(desk: Desk) -> None:
 def test_no_run_begins_without_its_entry_in_the_audit_log(desk: Desk) -> None:
     ended = desk.score("--audit-log", desk.path("nowhere/audit.log"))
 
-    assert ended.code == 73
+    assert ended.code == 69
     assert not (desk.folder / "out").exists()
 
 
@@ -167,7 +167,7 @@ def test_an_audit_log_that_may_not_be_written_stops_the_run(desk: Desk) -> None:
 
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
 
-    assert done.returncode == Forbidden.exit_code
+    assert done.returncode == 69
     assert not (desk.folder / "out").exists()
 
 
@@ -180,6 +180,23 @@ def test_a_log_whose_last_line_was_changed_is_not_carried_on(desk: Desk) -> None
 
     assert ended.code == LogBroken.exit_code
     assert not (desk.folder / "other").exists()
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_no_shard_pays_for_an_audit_log_that_cannot_be_carried_on(broken: bool, desk: Desk) -> None:
+    desk.write("inbox/one.csv", ROWS)
+    words = ("-m", desk.path("linear.onnx"), "-o", desk.path("runs"), "--once", "--settled", "0", "--workers", "1")
+    log = desk.path("audit.log" if broken else "nowhere/audit.log")
+    if broken:
+        score(desk)
+        Path(log).write_bytes(Path(log).read_bytes().replace(b'"rows_in":3', b'"rows_in":4'))
+    (desk.folder / "runs").mkdir()
+
+    ended = desk.run("watch", desk.path("inbox"), *words, "--audit-log", log)
+
+    assert ended.code == (LogBroken.exit_code if broken else 69)
+    assert [path.name for path in (desk.folder / "inbox").rglob("*") if path.is_file()] == ["one.csv"]
+    assert not list((desk.folder / "runs").rglob("manifest.json"))
 
 
 @pytest.mark.parametrize("option", TELLING)
@@ -233,9 +250,11 @@ def test_a_log_on_standard_error_is_a_line_among_others(desk: Desk) -> None:
 
 
 def test_an_audit_log_is_a_file_and_nothing_else(desk: Desk) -> None:
-    ended = desk.process(*desk.basics, "-o", desk.path("out"), "--audit-log", "/dev/stderr")
+    os.mkfifo(desk.path("pipe"))
 
-    assert ended.code == 73
+    ended = desk.score("--audit-log", desk.path("pipe"))
+
+    assert ended.code == 69
     assert not (desk.folder / "out").exists()
 
 
