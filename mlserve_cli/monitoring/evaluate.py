@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -78,26 +78,13 @@ def evaluate(
         dialect=dialect,
         input_format=input_format,
     )
-    named = None if positive is None or COMPARISON.fullmatch(positive) else positive
-    questions = [
-        ask(run.manifest.plan.contract, task=task, score=score, positive=named, threshold=threshold) for run in found
-    ]
-    questions = _of_one_kind(_with_classes(questions, found, told))
-    keyed = _keyed(told, as_of=as_of, keep=labels_keep)
-    held = [
-        hold(run, question, told, keyed, positive=positive, by=by)
-        for run, question in zip(found, questions, strict=True)
-    ]
+    wish = _Wish(positive, task, score, threshold)
+    held = _hold_all(found, told, wish, keyed=_keyed(told, as_of=as_of, keep=labels_keep), by=by)
     labelled = [one for one in held if len(one.outcomes)]
-    if not labelled:
-        raise _nothing_matched(held, told)
     ranked_by = _ranked_by(labelled[0].outcomes, rank_by)
-
-    def evaluated(one: Held) -> RunEvaluation:
-        return _evaluated(one, ranked_by=ranked_by, confidence=confidence, bins=bins)
-
-    each = tuple(evaluated(one) for one in labelled)
-    overall = evaluated(together(held)) if len(held) > 1 and each_label_once(held) else None
+    settings = _Settings(ranked_by, confidence, bins)
+    each = tuple(_evaluated(one, settings) for one in labelled)
+    overall = _evaluated(together(held), settings) if len(held) > 1 and each_label_once(held) else None
     judged = overall or each[-1]
     limits = check_limits(judged, fail_under=fail_under or {}, fail_over=fail_over or {}, judge=judge)
     return Evaluation(
@@ -118,6 +105,49 @@ def evaluate(
         judged="all runs together" if overall is not None else judged.path,
         limits=limits,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What was said of the question; what was not, the contract says."""
+
+    positive: str | None
+    task: Task
+    score: str | None
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """How figures are made."""
+
+    ranked_by: str
+    confidence: float
+    bins: int
+
+
+def _hold_all(
+    found: Sequence[FoundRun],
+    told: Labels,
+    wish: _Wish,
+    *,
+    keyed: Callable[[tuple[bool, ...]], LabelKeys],
+    by: Sequence[str],
+) -> list[Held]:
+    """Every run held against its labels. DataError (65) where not one row has a label."""
+    named = None if wish.positive is None or COMPARISON.fullmatch(wish.positive) else wish.positive
+    questions = [
+        ask(run.manifest.plan.contract, task=wish.task, score=wish.score, positive=named, threshold=wish.threshold)
+        for run in found
+    ]
+    questions = _of_one_kind(_with_classes(questions, found, told))
+    held = [
+        hold(run, question, told, keyed, positive=wish.positive, by=by)
+        for run, question in zip(found, questions, strict=True)
+    ]
+    if not any(len(one.outcomes) for one in held):
+        raise _nothing_matched(held, told)
+    return held
 
 
 def _id_pairs(found: Sequence[FoundRun], on: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
@@ -174,9 +204,9 @@ def _ranked_by(outcomes: Outcomes, wanted: str | None) -> str:
     return wanted
 
 
-def _evaluated(one: Held, *, ranked_by: str, confidence: float, bins: int) -> RunEvaluation:
+def _evaluated(one: Held, settings: _Settings) -> RunEvaluation:
     """All figures of a run, or of all of them as one."""
-    outcomes, manifest = one.outcomes, one.run.manifest
+    outcomes, manifest, confidence = one.outcomes, one.run.manifest, settings.confidence
     unlabelled = one.unlabelled_scores
     return RunEvaluation(
         run_id=manifest.run.id,
@@ -194,8 +224,8 @@ def _evaluated(one: Held, *, ranked_by: str, confidence: float, bins: int) -> Ru
         figures=measure(outcomes, confidence=confidence),
         classes=outcomes.classes,
         confusion=_confusion(outcomes),
-        calibration=calibrate(outcomes, bins=bins, confidence=confidence),
-        slices=slice_up(outcomes, one.by, one.labelled, ranked_by=ranked_by, confidence=confidence),
+        calibration=calibrate(outcomes, bins=settings.bins, confidence=confidence),
+        slices=slice_up(outcomes, one.by, one.labelled, ranked_by=settings.ranked_by, confidence=confidence),
     )
 
 
