@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mlserve_cli import ScoreRequest, score
+from tests import models
 from tests.cli.desk import Desk, Ended
+from tests.scoring.runs import IN_MEMORY
 
 ROWS = 200
 
 
+@pytest.fixture(scope="module")
+def scored() -> Iterator[Path]:
+    """Runs of three months, in which `a` has moved in the last, scored once for all tests."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as name:
+        made = Path(name).resolve()
+        models.save(models.linear(3, names=("a", "b", "c")), made / "linear.onnx")
+        (made / "runs").mkdir()
+        for number, shift in enumerate((0.0, 0.0, 3.0), start=1):
+            rows = write_month(made, number, shift=shift)
+            asked = ScoreRequest(str(made / "linear.onnx"), (rows,), str(made / f"runs/{number:02}"), profile="on")
+            score(asked)
+        yield made
+
+
 @pytest.fixture
-def months(desk: Desk) -> Desk:
-    """Runs of three months, in which `a` has moved in the last."""
-    (desk.folder / "runs").mkdir()
-    for number, shift in enumerate((0.0, 0.0, 3.0), start=1):
-        score_month(desk, number, shift=shift)
-    return desk
+def months(desk: Desk, scored: Path) -> Desk:
+    """A desk where those runs are."""
+    return replace(desk, folder=scored)
 
 
-def score_month(desk: Desk, number: int, *, shift: float, out: str = "", more: tuple[str, ...] = ()) -> Ended:
+def write_month(folder: Path, number: int, *, shift: float) -> str:
     random = np.random.default_rng(number)
     lines = [f"{shift + a:.4f},{b:.4f},{c:.4f}" for a, b, c in random.normal(size=(ROWS, 3))]
-    desk.write(f"data/{number:02}.csv", "a,b,c\n" + "\n".join(lines) + "\n")
-    to = desk.path(out or f"runs/{number:02}")
-    rows = ("-i", desk.path(f"data/{number:02}.csv"), "-o", to, "--profile", "on")
-    return desk.run("score", "-m", desk.path("linear.onnx"), *rows, *more)
+    path = folder / "data" / f"{number:02}.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a,b,c\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+def score_month(desk: Desk, number: int, *, shift: float, out: str, more: tuple[str, ...]) -> Ended:
+    rows = write_month(desk.folder, number, shift=shift)
+    return desk.run("score", "-m", desk.path("linear.onnx"), "-i", rows, "-o", desk.path(out), "--profile", "on", *more)
 
 
 def test_two_runs_alike_end_with_0(months: Desk) -> None:

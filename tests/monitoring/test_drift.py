@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from mlserve_cli import RunResult, drift, drift_history, model, profile
 from mlserve_cli.errors import DataError, InputMissing, InvalidConfig, MlserveError, UsageError
 from mlserve_cli.scoring.package_model import PackageRequest
-from tests.scoring.runs import model_file, request, run, shard
+from tests.scoring.runs import IN_MEMORY, model_file, request, run, shard
 
 ROWS = 400
 
@@ -30,12 +33,21 @@ def month(folder: Path, name: str, *, shift: float = 0.0, output: str = "", **op
     return run(folder, inputs=inputs, output=str(folder / (output or f"runs/{name}")), **{"profile": "on", **options})
 
 
+@pytest.fixture(scope="module")
+def scored() -> Iterator[Path]:
+    """Four months in which `a` rises, scored once for all tests."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as name:
+        made = Path(name)
+        (made / "runs").mkdir()
+        for number, shift in (("01", 0.0), ("02", 0.1), ("03", 1.0), ("04", 2.0)):
+            month(made, number, shift=shift)
+        yield made
+
+
 @pytest.fixture
-def runs(folder: Path) -> Path:
-    """Four months in which `a` rises."""
-    (folder / "runs").mkdir()
-    for name, shift in (("01", 0.0), ("02", 0.1), ("03", 1.0), ("04", 2.0)):
-        month(folder, name, shift=shift)
+def runs(folder: Path, scored: Path) -> Path:
+    """The months, to be added to."""
+    shutil.copytree(scored, folder, dirs_exist_ok=True)
     return folder / "runs"
 
 
