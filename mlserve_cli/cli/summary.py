@@ -30,7 +30,7 @@ def run_lines(result: RunResult) -> list[str]:
     memory, expected = speed.peak_memory_bytes // MIB, speed.estimated_peak_memory_bytes // MIB
     spent = ", ".join(
         f"{stage} {duration(getattr(speed.stages, f'{stage}_s'))}"
-        for stage in ("read", "features", "inference", "write")
+        for stage in ("read", "features", "inference", "write", *(["profile"] if manifest.profile is not None else []))
     )
     return [
         f"{head}: {rows.rows_in:,} rows of {files} in {took} ({speed.rows_per_s:,.0f} rows/s)",
