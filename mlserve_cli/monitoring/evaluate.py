@@ -24,7 +24,7 @@ from mlserve_cli.monitoring.labels import Labels, parse_time, read_labels
 from mlserve_cli.monitoring.limits import Judge, check_limits
 from mlserve_cli.monitoring.metrics import RANKABLE, libraries, measure
 from mlserve_cli.monitoring.outcomes import Outcomes
-from mlserve_cli.monitoring.question import COMPARISON, Question, Task, ask, class_texts
+from mlserve_cli.monitoring.question import Question, Task, ask, class_texts
 from mlserve_cli.monitoring.run_rows import id_columns, read_rows
 from mlserve_cli.monitoring.slices import mean_label, mean_score, slice_up
 from mlserve_cli.monitoring.trend import steady
@@ -67,6 +67,8 @@ def evaluate(
         import sklearn.metrics  # noqa: F401
     if as_of is not None and label_time is None:
         raise UsageError("--as-of needs to know when a label became known", "--as-of", "name the column: --label-time")
+    if label_time is not None and as_of is None and labels_keep == "error":
+        raise UsageError("the times of labels decide nothing", "--label-time", "say --as-of or --labels-keep too")
     found = find_runs(*runs)
     pairs = _id_pairs(found, on)
     told = read_labels(
@@ -135,9 +137,14 @@ def _hold_all(
     by: Sequence[str],
 ) -> list[Held]:
     """Every run held against its labels. DataError (65) where not one row has a label."""
-    named = None if wish.positive is None or COMPARISON.fullmatch(wish.positive) else wish.positive
     questions = [
-        ask(run.manifest.plan.contract, task=wish.task, score=wish.score, positive=named, threshold=wish.threshold)
+        ask(
+            run.manifest.plan.contract,
+            task=wish.task,
+            score=wish.score,
+            positive=wish.positive,
+            threshold=wish.threshold,
+        )
         for run in found
     ]
     questions = _of_one_kind(_with_classes(questions, found, told))

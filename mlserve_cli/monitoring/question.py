@@ -59,9 +59,11 @@ def ask(
     prediction = prediction_column(contract) if threshold is None else None
     output = _chosen_output(contract, score)
     if output is None:
-        return _by_labels_alone(contract, task=task, positive=positive)
+        return _by_labels_alone(contract, task=task, positive=positive, threshold=threshold)
     width = len(output.columns) if len(output.columns) > 1 else (output.tensor.width or 1)
     kind = _kind(output, width, task=task, score=score, positive=positive)
+    if kind != "binary":
+        _refuse_without_two_classes(kind, positive=positive, threshold=threshold)
     if kind == "regression":
         column = score or output.columns[0]
         return Question("regression", (column,), place=0)
@@ -152,6 +154,10 @@ def _kind(output: Output, width: int, *, task: Task, score: str | None, positive
         raise UsageError("the model has no probabilities of several classes", "--task", "--task binary")
     if task != "auto":
         return task
+    if width > 2 and score is None and positive is not None and COMPARISON.fullmatch(positive):
+        raise UsageError(
+            "which of the model's scores is of that?", "--positive", f"--score, one of {', '.join(output.columns)}"
+        )
     if output.role != "probability" and positive is None:
         if width > 1 and score is None:
             raise UsageError("the model gives several numbers", "--score", "name one of its columns")
@@ -165,6 +171,13 @@ def _kind(output: Output, width: int, *, task: Task, score: str | None, positive
             f"they are {', '.join(map(shown, map(str, output.classes)))}; without it all of them are judged",
         )
     return "multiclass"
+
+
+def _refuse_without_two_classes(kind: Kind, *, positive: str | None, threshold: float | None) -> None:
+    for option, value in (("--positive", positive), ("--at", threshold)):
+        if value is not None:
+            what = "numbers are" if kind == "regression" else "several classes are"
+            raise UsageError(f"{what} judged, and {option} speaks of two classes", option, "leave one of them out")
 
 
 def _positive_place(
@@ -182,10 +195,10 @@ def _positive_place(
     return place, classes[place] if classes else str(place)
 
 
-def _by_labels_alone(contract: Contract, *, task: Task, positive: str | None) -> Question:
+def _by_labels_alone(contract: Contract, *, task: Task, positive: str | None, threshold: float | None) -> Question:
     """A model that says a class and no probability."""
     column = prediction_column(contract)
-    if column is None or task == "regression":
+    if column is None or task == "regression" or threshold is not None:
         raise UsageError("the run has no scores to hold against labels", "--task", "it needs floats or class labels")
     output = next((one for one in contract.outputs if column in one.columns), contract.outputs[0])
     numeric, classes = output.tensor.dtype != "string", tuple(map(str, output.classes))

@@ -253,6 +253,8 @@ def test_what_is_wrong_with_the_files_is_said(folder: Path) -> None:
         evaluate(str(folder / "out"), labels=[good], label="y", label_time="z", as_of="2026-01-01")
     with pytest.raises(UsageError, match="soon is no time"):
         evaluate(str(folder / "out"), labels=[dated], label_time="t", as_of="soon")
+    with pytest.raises(UsageError, match="decide nothing"):
+        evaluate(str(folder / "out"), labels=[dated], label="y", label_time="t")
     with pytest.raises(UsageError, match="--as-of needs"):
         evaluate(str(folder / "out"), labels=[dated], label="y", as_of="2026-01-01")
 
@@ -328,6 +330,53 @@ def test_a_regressor(folder: Path) -> None:
     assert value(found, "rmse") == pytest.approx(metrics.root_mean_squared_error(truth, table["Y"]))
     assert value(found, "r2") == pytest.approx(metrics.r2_score(truth, table["Y"]))
     assert {one.value for one in only(found).slices} == {"Oslo", "Rome", "null"}
+
+
+def test_a_number_may_be_held_against_a_limit(folder: Path) -> None:
+    """A forecast of minutes as a score for "more than 1": the order counts, and what --at says."""
+    table = scores_of(folder, models.linear(3, names=ABC))
+    truth = np.random.default_rng(4).normal(0, 2, ROWS)
+    path = labels(folder, {"id": range(ROWS), "y": truth.tolist()})
+
+    found = evaluate(str(folder / "out"), labels=[path], positive="> 1")
+    at = evaluate(str(folder / "out"), labels=[path], positive=">1", threshold=0.5)
+
+    assert found.kind == "binary"
+    assert value(found, "auc") == pytest.approx(metrics.roc_auc_score(truth > 1, table["Y"]))
+    assert "precision" not in only(found).figures
+    assert value(at, "recall") == pytest.approx(metrics.recall_score(truth > 1, np.array(table["Y"]) >= 0.5))
+
+
+def test_rows_whose_score_is_no_number_are_counted_and_not_judged(folder: Path) -> None:
+    columns = inputs()
+    columns["a"][4] = None
+    path = shard(folder / "rows.parquet", columns)
+    scores_of(folder, models.linear(3, names=ABC), inputs=(str(path),), nulls="nan", nan_scores="allow")
+
+    found = evaluate(str(folder / "out"), labels=[labels(folder, {"id": range(ROWS), "y": outcomes()})])
+
+    assert (only(found).rows_without_score, only(found).labelled, only(found).join.matched) == (1, ROWS - 1, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("regressor", {"threshold": 0.5}, "--at speaks of two classes"),
+        ("regressor", {"task": "regression", "positive": ">1"}, "--positive speaks of two classes"),
+        ("regressor", {"task": "multiclass"}, "no probabilities of several classes"),
+        ("regressor", {"score": "Z"}, "Z is no score"),
+        ("classes", {"threshold": 0.5}, "--at speaks of two classes"),
+        ("classes", {"positive": ">1"}, "which of the model's scores"),
+        ("classes", {"positive": "d"}, "none of the model's classes"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(
+    folder: Path, model: str, options: dict[str, Any], message: str
+) -> None:
+    scores_of(folder, models.linear(3, names=ABC) if model == "regressor" else models.classifier(3, ("a", "b", "c")))
+
+    with pytest.raises(UsageError, match=message):
+        evaluate(str(folder / "out"), labels=[labels(folder, {"id": range(ROWS), "y": outcomes()})], **options)
 
 
 def test_a_score_that_nothing_calls_a_probability_may_be_judged_as_one(folder: Path) -> None:
