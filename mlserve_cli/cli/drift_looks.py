@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS_SHOWN = 20
 NAMED = 5
+MOST_TOLD = 50  # in a last line that nobody asked for: a scheduler keeps it, and Airflow not more than 48 KiB
 WORDS = {"psi": "PSI", "js": "JS", "ks": "KS", "out_of_range": "out of range"}
 HINT = "look at the columns: mlserve drift BASE RUN shows all of them; their limits stand in --drift-thresholds"
 
@@ -35,14 +36,16 @@ def drift_lines(found: Drift) -> list[str]:
 
 
 def drift_facts(found: Drift, *, whole: bool) -> Facts:
-    """The verdict for machines, what moved most first: all columns (`whole`), or those that drifted.
+    """The verdict for machines, what moved most first: all columns (`whole`), or the first of those that drifted.
 
     With an `error`, as every command has it, where the exit code is 4.
     """
     import msgspec
 
     facts: dict[str, object] = msgspec.to_builtins(found)
-    facts["columns"] = [column_facts(column) for column in found.columns if whole or column.reasons]
+    told = found.columns if whole else _drifted(found)[:MOST_TOLD]
+    facts["columns"] = [column_facts(column) for column in told]
+    facts["drifted_columns"] = len(_drifted(found))
     if found.passed:
         return {"status": "complete", "exit_code": 0, **facts}
     return {"status": "failed", "exit_code": 4, "error": drift_error(found), **facts}
@@ -58,7 +61,7 @@ def column_facts(column: ColumnDrift) -> dict[str, object]:
 
 def drift_error(found: Drift) -> dict[str, str]:
     """What a gate that said no is told as, the columns ranked."""
-    drifted = [column for column in found.columns if column.reasons]
+    drifted = _drifted(found)
     named = "; ".join(f"{shown(column.name)} ({reasons_text(column)})" for column in drifted[:NAMED])
     more = f"; and {len(drifted) - NAMED} more" if len(drifted) > NAMED else ""
     what = f"{len(drifted)} of {len(found.columns)} columns drifted from {shown(found.base, limit=400)}"
@@ -71,7 +74,7 @@ def run_drift_lines(found: Drift | None) -> list[str]:
         return []
     if found.passed:
         return [f"  drift     none in {len(found.columns)} columns, beside {shown(found.base, limit=400)}"]
-    drifted = [column for column in found.columns if column.reasons]
+    drifted = _drifted(found)
     more = len(drifted) - NAMED
     return [
         f"  drift     {drift_error(found)['what']}",
@@ -87,10 +90,10 @@ def run_drift_facts(found: Drift | None, *, exit_code: int) -> Facts:
     failed: Mapping[str, object] = {} if exit_code != 4 or found.passed else {"error": drift_error(found)}
     drifted = [
         {"name": column.name, "reasons": column.reasons, "psi": round(column.psi, 4)}
-        for column in found.columns
-        if column.reasons
+        for column in _drifted(found)[:MOST_TOLD]
     ]
-    return {"drift": {"passed": found.passed, "base": found.base, "drifted": drifted}, **failed}
+    told = {"passed": found.passed, "base": found.base, "drifted_columns": len(_drifted(found)), "drifted": drifted}
+    return {"drift": told, **failed}
 
 
 def reasons_text(column: ColumnDrift) -> str:
@@ -114,8 +117,12 @@ def _reason_text(reason: str, column: ColumnDrift) -> str:
             return f"{WORDS[reason]} {figure:.2f} over {limit:g}"
 
 
+def _drifted(found: Drift) -> list[ColumnDrift]:
+    return [column for column in found.columns if column.reasons]
+
+
 def _verdict(found: Drift) -> str:
-    drifted = sum(bool(column.reasons) for column in found.columns)
+    drifted = len(_drifted(found))
     return f"{drifted} of {len(found.columns)} columns drifted" if drifted else "no drift"
 
 

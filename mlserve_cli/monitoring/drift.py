@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from mlserve_cli import tables
-from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, nearest, shown
+from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, RunMismatch, nearest, shown
 from mlserve_cli.manifest import MANIFEST_NAME, MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest
 from mlserve_cli.monitoring.profile import profile
 from mlserve_cli.profiles import (
@@ -133,7 +133,10 @@ def _profiled_runs(runs: str) -> tuple[list[tuple[FoundRun, Profile]], list[str]
         if run.manifest.profile is None:
             without.append(f"{_name_below(run, runs)}: it has no profile")
             continue
-        found.append((run, read_profile(run.manifest_path.parent / run.manifest.profile.path)))
+        try:
+            found.append((run, read_profile(run.manifest_path.parent / run.manifest.profile.path)))
+        except (InputMissing, RunMismatch, InvalidConfig) as error:
+            damaged.append(error)
     if not found:
         raise InputMissing(
             "no run there has a profile", shown(runs, limit=400), "score with --profile on, or with a model's package"

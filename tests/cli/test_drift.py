@@ -157,7 +157,7 @@ def test_score_says_what_drifted_and_ends_with_4_on_request(months: Desk) -> Non
     quiet = score_month(months, 5, shift=0, out="quiet", more=(*base, "--fail-on-drift"))
     assert quiet.code == 0
     assert "  drift     none in 4 columns, beside " in quiet.out
-    assert quiet.last["drift"] == {"passed": True, "base": months.path("runs/01"), "drifted": []}
+    assert quiet.last["drift"] == {"passed": True, "base": months.path("runs/01"), "drifted_columns": 0, "drifted": []}
 
 
 def test_a_stream_is_judged_too(months: Desk) -> None:

@@ -178,14 +178,22 @@ def test_runs_follow_each_other_beside_what_is_named(runs: Path, package: str) -
     assert drift_history(str(runs / "02")).runs[0].run == "02"
 
 
-def test_a_run_without_a_profile_or_with_a_damaged_manifest_is_left_out_by_name(folder: Path, runs: Path) -> None:
+def test_a_run_without_a_profile_or_with_damaged_files_is_left_out_by_name(folder: Path, runs: Path) -> None:
     month(folder, "05", profile="off")
     (runs / "06").mkdir()
     (runs / "06" / "manifest.json").write_text("{}")
+    month(folder, "07")
+    (runs / "07" / "profile.json").write_text("{}")
+    month(folder, "08")
+    (runs / "08" / "profile.json").unlink()
     found = drift_history(str(runs))
     assert len(found.runs) == 4
     assert found.skipped[0] == "05: it has no profile"
-    assert "06" in found.skipped[1]
+    assert sorted(path for reason in found.skipped[1:] for path in ("06", "07", "08") if f"/{path}" in reason) == [
+        "06",
+        "07",
+        "08",
+    ]
 
 
 def test_without_any_profile_there_is_no_history(folder: Path) -> None:

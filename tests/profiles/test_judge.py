@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mlserve_cli.contract import Value, decode_sealed, encode_canonical, encode_sealed
@@ -13,6 +17,7 @@ from mlserve_cli.profiles import ColumnDrift, Drift, Limits, Profile, Thresholds
 from tests.profiles.draws import Values, profile_of
 
 ROWS = 2_000
+ANY = Thresholds(usual=Limits(psi=0, js=0, ks=0, nulls=0, out_of_range=0, unseen=0))
 
 
 def normal(seed: int, *, mean: float = 0.0, rows: int = ROWS) -> NDArray[np.float64]:
@@ -174,6 +179,35 @@ def test_more_columns_make_more_noise() -> None:
     few, many = ({f"x{place}": normal(place) for place in range(count)} for count in (1, 40))
     noises = [drift(profile_of(columns), profile_of(columns)).columns[0].noise for columns in (few, many)]
     assert noises[1] > 1.3 * noises[0]
+
+
+VALUES = st.sampled_from([0.0, -0.0, 1.0, 1.5, 1e300, -1e300, 5e-324, math.inf, -math.inf, math.nan])
+COLUMNS = st.fixed_dictionaries(
+    {
+        "number": st.lists(VALUES | st.floats(width=32), min_size=30, max_size=30).map(np.asarray),
+        "text": st.lists(st.sampled_from(["a", "b", "ä", "", "'"]) | st.none(), min_size=30, max_size=30),
+    }
+)
+
+
+@given(columns=COLUMNS)
+@settings(max_examples=40)
+def test_nothing_has_drifted_from_itself(columns: dict[str, Values]) -> None:
+    found = drift(profile_of(columns), profile_of(columns), thresholds=ANY)
+    assert found.passed
+    assert all(column.psi == column.js == column.p_value - 1 == 0 for column in found.columns)
+
+
+@given(base=COLUMNS, now=COLUMNS)
+@settings(max_examples=40)
+def test_whatever_stands_in_columns_their_figures_are_figures(base: dict[str, Values], now: dict[str, Values]) -> None:
+    found = drift(profile_of(base), profile_of(now), thresholds=ANY)
+    for column in found.columns:
+        shares = (column.js, column.ks or 0.0, column.p_value, column.out_of_range, column.unseen)
+        assert all(0 <= share <= 1 + 1e-9 for share in shares)
+        assert 0 <= column.psi < 20
+        assert math.isfinite(column.noise)
+        assert column.reasons == () or column.p_value <= found.false_alarm_rate
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])
