@@ -68,9 +68,7 @@ Until = Annotated[
 ]
 Ignore = Annotated[
     list[str] | None,
-    option(
-        "--ignore", panel=ODD, metavar="KIND,…", help="Kinds of findings that are not reported, as in new-version."
-    ),
+    option("--ignore", panel=ODD, metavar="KIND,…", help="Kinds of findings that are not reported, as in new-version."),
 ]
 Head = Annotated[
     str | None,

@@ -104,13 +104,20 @@ def _run_facet(ending: Ending) -> Json:
 
 
 def _parent() -> Json:
-    """The orchestrator's own run, where it says so as it does for dbt: NAMESPACE/JOB/RUN-ID in the environment."""
-    given = os.environ.get("OPENLINEAGE_PARENT_ID", "")
-    before, _, run = given.rpartition("/")
+    """The orchestrator's own run, and the run that it is part of, where it says so as it does for dbt."""
+    parent, root = _run_named("OPENLINEAGE_PARENT_ID"), _run_named("OPENLINEAGE_ROOT_PARENT_ID")
+    if not parent:
+        return {}
+    return {"parent": facet("ParentRunFacet", **parent, **({"root": root} if root else {}))}
+
+
+def _run_named(variable: str) -> Json:
+    """A run and its job from NAMESPACE/JOB/RUN-ID in the environment; nothing where it is not of that form."""
+    before, _, run = os.environ.get(variable, "").rpartition("/")
     namespace, _, job = before.partition("/")
     if not (namespace and job and _is_uuid(run)):
         return {}
-    return {"parent": facet("ParentRunFacet", run={"runId": run}, job={"namespace": namespace, "name": job})}
+    return {"run": {"runId": run}, "job": {"namespace": namespace, "name": job}}
 
 
 def _is_uuid(text: str) -> bool:

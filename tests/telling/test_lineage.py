@@ -162,6 +162,16 @@ def test_the_orchestrators_run_is_the_parent_where_it_says_so(
     assert (found and (found["job"]["namespace"], found["job"]["name"], found["run"]["runId"])) == parent
 
 
+def test_the_run_that_the_parent_is_part_of_is_the_root(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENLINEAGE_PARENT_ID", f"airflow/daily.score/{RUN}")
+    monkeypatch.setenv("OPENLINEAGE_ROOT_PARENT_ID", f"airflow/daily/{RUN}")
+
+    _, end = score(desk)
+
+    root = end["run"]["facets"]["parent"]["root"]
+    assert (root["job"]["name"], root["run"]["runId"]) == ("daily", RUN)
+
+
 def test_the_schemas_would_find_what_is_wrong(desk: Desk) -> None:
     _, end = score(desk)
     wrong = copy.deepcopy(end)
