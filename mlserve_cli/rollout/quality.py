@@ -16,7 +16,7 @@ from mlserve_cli.monitoring.join import Keep, holds_numbers, join, label_keys
 from mlserve_cli.monitoring.labels import Labels, parse_time
 from mlserve_cli.monitoring.metrics import SMALLER_IS_BETTER, measure
 from mlserve_cli.monitoring.outcomes import Outcomes
-from mlserve_cli.monitoring.question import COMPARISON, Question, Task, ask, class_texts, predicted_of, truth_of
+from mlserve_cli.monitoring.question import Question, Task, ask, class_texts, predicted_of, truth_of
 from mlserve_cli.monitoring.run_rows import matrix_of
 from mlserve_cli.rollout.estimates import Estimate, Flags, between_groups, mean
 from mlserve_cli.rollout.intervals import Groups, Sureness, known
@@ -53,8 +53,7 @@ def places_of_labels(ids: pa.Table, labels: Labels, *, asked: Asked) -> NDArray[
 
 def labelled_side(contract: Contract, rows: pa.Table, values: pa.ChunkedArray, *, asked: Asked) -> Outcomes:
     """Rows that all have a label, with `values` their labels."""
-    named = None if asked.positive is None or COMPARISON.fullmatch(asked.positive) else asked.positive
-    question = ask(contract, task=asked.task, score=asked.score, positive=named, threshold=asked.threshold)
+    question = ask(contract, task=asked.task, score=asked.score, positive=asked.positive, threshold=asked.threshold)
     question = _with_classes(question, rows, values)
     truth = truth_of(question, values, positive=asked.positive)
     scores = None
