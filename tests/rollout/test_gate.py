@@ -213,3 +213,69 @@ def test_late_labels_are_left_out_as_of_a_day(shop: Desk, tmp_path: Path) -> Non
     assert ended.last["comparisons"][0]["labelled"]["rows"] == 600
     ended = shop.run("compare", "run-1", "run-2", "--labels", "came.parquet", "--as-of", "2026-11-10")
     assert (ended.code, "--label-time" in ended.error["hint"]) == (2, True)
+
+
+# Every option
+
+OPTIONS = (
+    "--input --challenger --registry --trust-policy --features --rename --nulls --id-column --threshold --limit "
+    "--workers --labels --on --label --label-time --as-of --labels-keep --positive --task --score --at --confidence "
+    "--expected-rows --moved --gates --gate --record --why --by --input-format --delimiter --encoding --quote "
+    "--null-value --json --quiet --verbose --progress"
+)
+
+
+def test_each_option_of_compare_is_known_here() -> None:
+    from tests.cli.test_walk import options_of
+
+    assert set(options_of("compare")) == set(OPTIONS.split())
+
+
+def test_every_option_of_a_file_and_a_model_has_its_effect(shop: Desk, tmp_path: Path) -> None:
+    """Two bare models over a file that nothing but these options makes readable."""
+    odd = "né;d;b\n'x;1';1;NA\n'x;2';2;1\n'x;3';3;1\n"
+    (tmp_path / "odd.text").write_text(odd, encoding="latin-1")
+    save(logistic((1.0, 0.5), names=""), tmp_path / "one.onnx")
+    save(logistic((0.5, 0.5), names=""), tmp_path / "other.onnx")
+    needed: dict[str, tuple[str, ...]] = {
+        "--input-format": ("csv",),
+        "--delimiter": (";",),
+        "--encoding": ("latin-1",),
+        "--quote": ("'",),
+        "--null-value": ("NA",),
+        "--features": ("a,b",),
+        "--rename": ("d=a",),
+        "--id-column": ("né",),
+    }
+    basics = ("compare", str(tmp_path / "one.onnx"), str(tmp_path / "other.onnx"), "-i", str(tmp_path / "odd.text"))
+
+    def ended(*more: str, without: str = "") -> Ended:
+        given = [text for name, values in needed.items() if name != without for text in (name, *values)]
+        return shop.run(*basics, *given, *more, "--moved", "1", "--json")
+
+    plain = ended()
+    assert plain.code == 0, plain.err
+    (found,) = plain.last["comparisons"]
+    assert (found["rows"], found["moved"][0]["row"]) == (2, {"né": "x;2"})
+    assert found["notes"] == [f"1 rows of {name} are in quarantine" for name in ("one", "other")]
+    for option in needed:
+        assert ended(without=option).out != plain.out, option
+    assert ended("--nulls", "nan").last["comparisons"][0]["rows"] == 2  # a score that is no number is a bad row, too
+    assert ended("--nulls", "nan").last["comparisons"][0]["notes"] == found["notes"]
+    assert ended("--limit", "2").last["comparisons"][0]["rows"] == 1
+    assert ended("--threshold", "0.5").last["comparisons"][0]["decisions"]["rows"] == 2
+    assert ended("--workers", "0").code == 2
+    (tmp_path / "trust.toml").write_text("format = 1")
+    assert ended("--trust-policy", str(tmp_path / "trust.toml")).code == 77
+
+
+def test_every_option_of_labels_has_its_effect(shop: Desk, tmp_path: Path) -> None:
+    (tmp_path / "came.csv").write_text("customer,what,when\n1,yes,2026-11-02\n1,no,2026-11-03\n2,yes,2026-11-01\n")
+    labels = ("--labels", str(tmp_path / "came.csv"), "--on", "id=customer", "--label", "what", "--positive", "yes")
+    assert shop.run("compare", "run-1", "run-2", *labels).error["hint"].startswith("--labels-keep")
+    for keep, share in (("first", 1.0), ("last", 0.5)):
+        ended = shop.run("compare", "run-1", "run-2", *labels, "--labels-keep", keep)
+        assert ended.last["comparisons"][0]["labelled"]["a_outcome"] == share
+    ended = shop.run("compare", "run-1", "run-2", *labels, "--labels-keep", "last", "--label-time", "when")
+    assert ended.code == 0
+    assert shop.run("compare", "run-1", "run-2", *labels, "--labels-keep", "last", "--score", "nothing").code == 2

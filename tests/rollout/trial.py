@@ -17,11 +17,11 @@ from tests.models import model_of, save, tensor
 TRUE_WEIGHTS = (1.2, -0.8)
 
 
-def logistic(weights: Sequence[float], *, bias: float = 0.0) -> ModelProto:
-    """p = sigmoid(a·w1 + b·w2 + bias), one output `score`."""
+def logistic(weights: Sequence[float], *, names: str = "a,b") -> ModelProto:
+    """p = sigmoid(a·w1 + b·w2), one output `score`."""
     constants = {
         "W": np.array(weights, np.float32).reshape(2, 1),
-        "B": np.array([bias], np.float32),
+        "B": np.zeros(1, np.float32),
     }
     nodes = [helper.make_node("Gemm", ["X", "W", "B"], ["Z"]), helper.make_node("Sigmoid", ["Z"], ["score"])]
     return model_of(
@@ -29,7 +29,7 @@ def logistic(weights: Sequence[float], *, bias: float = 0.0) -> ModelProto:
         [tensor("X", TensorProto.FLOAT, [None, 2])],
         [tensor("score", TensorProto.FLOAT, [None, 1])],
         constants=constants,
-        metadata={"feature_names": "a,b"},
+        metadata={"feature_names": names} if names else None,
     )
 
 
