@@ -224,3 +224,13 @@ def test_a_verdict_is_kept_as_it_is() -> None:
 
     found = drift(several(1, a=0), several(9, a=4))
     assert msgspec.json.decode(encode_canonical(Kept(found)), type=Kept).drift == found
+
+
+def test_the_noise_leaves_as_many_alarms_as_it_is_asked_for() -> None:
+    """Where the tests are exact, and with limits at 0: a rate that is kept by never saying anything would be no use."""
+    random, told = np.random.default_rng(11), Thresholds(false_alarm_rate=0.2, usual=Limits(psi=0, out_of_range=0))
+    pairs = [(random.normal(size=300), random.normal(size=300)) for _ in range(400)]
+    alarms = sum(
+        not drift(profile_of({"x": base}), profile_of({"x": now}), thresholds=told).passed for base, now in pairs
+    )
+    assert 0.07 < alarms / len(pairs) <= 0.2 + 3 * math.sqrt(0.2 * 0.8 / len(pairs))
