@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mlserve_cli.manifest.find import FoundRun
 from mlserve_cli.profiles import ColumnDrift
 from mlserve_cli.reporting.labels import labels_of
+from mlserve_cli.reporting.spread import twins_of
 from mlserve_cli.reporting.wording import count, visible
 
 RUNS_SHOWN = 14
@@ -40,7 +41,8 @@ def heat_of(runs: Sequence[FoundRun]) -> Heat | None:
     if not compared:
         return None
     last = compared[-RUNS_SHOWN:]
-    found = [{column.name: column for column in _columns(run)} for run in last]
+    twins = twins_of(last[-1].manifest)
+    found = [{column.name: column for column in _columns(run) if column.name not in twins} for run in last]
     names = list(dict.fromkeys(name for columns in found for name in columns))
     names.sort(key=lambda name: -max(columns[name].psi for columns in found if name in columns))
     shown = names[:COLUMNS_SHOWN]

@@ -18,7 +18,7 @@ from mlserve_cli.reporting.render import render
 from mlserve_cli.reporting.spread import twins_of
 from mlserve_cli.reporting.trend import Place, Trend, trend
 from mlserve_cli.reporting.verdict import Verdict, troubles
-from mlserve_cli.reporting.wording import count, duration, figure, listed, model_name, moment, share, visible
+from mlserve_cli.reporting.wording import count, duration, figure, listed, model_name, moment, share, span, visible
 
 RUNS_SHOWN = 400
 SCORES_DRAWN = 6
@@ -42,7 +42,7 @@ def runs_page(runs: Sequence[FoundRun], *, name: str, verdict: Verdict, skipped:
         "runs.html",
         title=f"{visible(name)} · {count(len(runs), 'run')}",
         name=visible(name),
-        when=f"{moment(first.started_at)} to {moment(last.started_at)}",
+        when=span(first.started_at, last.finished_at),
         verdict=verdict,
         figures=_figures(manifests),
         models=tuple(_parts(runs)),
