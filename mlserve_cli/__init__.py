@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mlserve_cli.monitoring.evaluation import Evaluation
     from mlserve_cli.monitoring.profile import profile
     from mlserve_cli.profiles import Drift, Profile
-    from mlserve_cli.reporting import Reported, report
+    from mlserve_cli.reporting.report import Reported, report
     from mlserve_cli.rollout import Compared, CompareRequest
     from mlserve_cli.rollout.compare import compare
     from mlserve_cli.scoring import (
