@@ -103,7 +103,7 @@ def _profile_shard(shard: Shard, kinds: Kinds, *, every: int, dialect: Dialect) 
         if len(chunk.faults):
             raise first_bad_row(chunk.faults, file=shard.name, start_row=chunk.start_row)
         rows = chunk.table.num_rows
-        sample = sampled_rows(chunk.start_row, chunk.start_row + rows, every=every)
+        sample = sampled_rows(chunk.start_row, chunk.start_row + rows, every=every, shard=shard.index)
         profiler.add(
             {name: _column(features.one_array(chunk.table[name]), name in kinds.numbers) for name in columns},
             {},

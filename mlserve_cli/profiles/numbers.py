@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlserve_cli.profiles.sketch import Floats, QuantileSketch
 from mlserve_cli.profiles.values import ColumnProfile
 
-BLOCK_VALUES = 32_768  # as float64 they stay in the cache: 1.2 ns a value; of 8,192 the calls cost more, 1.9 ns
+BLOCK_VALUES = 65_536  # as float64 they stay in the cache: 1.2 ns a value; of 8,192 the calls cost more, 1.9 ns
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 _of_thread = threading.local()
@@ -30,15 +30,15 @@ class NumberProfiler:
 
     def add(self, values: NDArray[Any], *, sample: Rows | None = None, missing: Mask | None = None) -> None:
         """Rows of shape [n]: `sample` (positions, all where None) goes to the quantiles, `missing` marks nulls."""
-        sampled = values if sample is None else values[sample]
         self._rows += len(values)
+        present = values if missing is None else values[~missing]
+        self._nulls += len(values) - len(present)
+        all_finite = True
+        for start in range(0, len(present), BLOCK_VALUES):
+            all_finite &= self._add_block(present[start : start + BLOCK_VALUES])
+        sampled = values if sample is None else values[sample]  # now that they are in the cache
         if missing is not None:
             sampled = sampled[~missing if sample is None else ~missing[sample]]
-            values = values[~missing]
-            self._nulls += int(np.count_nonzero(missing))
-        all_finite = True
-        for start in range(0, len(values), BLOCK_VALUES):
-            all_finite &= self._add_block(values[start : start + BLOCK_VALUES])
         if len(sampled):
             self._sketch.add((sampled if all_finite else sampled[np.isfinite(sampled)]).astype(np.float64))
 

@@ -70,16 +70,18 @@ class Profiler:
         )
 
 
-def sampled_rows(start_row: int, stop_row: int, *, every: int) -> Rows | None:
-    """The rows of [start_row, stop_row) that go to the quantiles, int64, ascending; None where all do.
+def sampled_rows(start_row: int, stop_row: int, *, every: int, shard: int = 0) -> Rows | None:
+    """The rows of [start_row, stop_row) of a shard that go to the quantiles, int64, ascending; None where all do.
 
-    One of each `every` rows of the shard, at a place that a hash of its number picks: evenly spread, the same however
-    the shard is cut into tasks and chunks, and blind to anything that repeats in the data, such as the hours of a day.
+    One of each `every` rows, at a place that a hash of the shard's number and theirs picks: evenly spread, the same
+    however the shard is cut into tasks and chunks, and blind to anything that repeats in the data, such as the hours of
+    a day. Of many shards with fewer rows than that, one in so many has a row among them.
     """
     if every <= 1:
         return None
     groups = np.arange(start_row // every, -(-stop_row // every), dtype=np.int64)
-    rows = groups * every + (_mixed(groups) % np.uint64(every)).astype(np.int64)
+    places = _mixed(groups + np.int64(shard << 32)) % np.uint64(every)
+    rows = groups * every + places.astype(np.int64)
     found: Rows = rows[(rows >= start_row) & (rows < stop_row)]
     return found
 

@@ -38,7 +38,7 @@ class RowsProfiler:
         if self._unfilled is not None:
             converted = convert_chunk(chunk, self._unfilled, shard=shard)
         start, rows = chunk.start_row, chunk.table.num_rows
-        sample = sampled_rows(start, start + rows, every=self._plan.profile_every)
+        sample = sampled_rows(start, start + rows, every=self._plan.profile_every, shard=shard.index)
         places = None if sample is None else sample - start
         taken = None if len(kept) == rows else kept
         if taken is not None and places is not None:

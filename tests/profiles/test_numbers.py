@@ -173,6 +173,13 @@ def test_a_sample_does_not_fall_in_with_a_rhythm_of_the_data() -> None:
     assert scipy.stats.chisquare(counts).pvalue > 1e-4  # every 24th row would be one hour alone
 
 
+def test_of_many_shards_with_few_rows_as_many_rows_are_sampled_as_of_one_with_all() -> None:
+    found = [sampled_rows(0, 10, every=40, shard=shard) for shard in range(4_000)]
+    rows = np.concatenate([one for one in found if one is not None])
+    assert len(rows) == pytest.approx(1_000, rel=0.15)
+    assert scipy.stats.chisquare(np.bincount(rows, minlength=10)).pvalue > 1e-4
+
+
 def test_the_sample_of_many_rows_has_their_distribution() -> None:
     values = np.random.default_rng(6).gamma(2.0, size=400_000)
     column = of(values, every=8)
