@@ -196,9 +196,10 @@ EFFECTS: dict[str, tuple[str, ...]] = {  # each option with what is different wi
 }
 
 
-@pytest.mark.parametrize("option", EFFECTS)
-def test_no_option_is_without_effect(option: str, shop: Desk) -> None:
-    assert compare(shop, *EFFECTS[option], "--json").out != compare(shop, "--json").out
+def test_no_option_is_without_effect(shop: Desk) -> None:
+    plain = compare(shop, "--json").out
+    for option, given in EFFECTS.items():
+        assert compare(shop, *given, "--json").out != plain, option
 
 
 def test_late_labels_are_left_out_as_of_a_day(shop: Desk, tmp_path: Path) -> None:
@@ -231,6 +232,7 @@ def test_each_option_of_compare_is_known_here() -> None:
     assert set(options_of("compare")) == set(OPTIONS.split())
 
 
+@pytest.mark.slow  # two dozen models are scored
 def test_every_option_of_a_file_and_a_model_has_its_effect(shop: Desk, tmp_path: Path) -> None:
     """Two bare models over a file that nothing but these options makes readable."""
     odd = "né;d;b\n'x;1';1;NA\n'x;2';2;1\n'x;3';3;1\n"
