@@ -71,7 +71,7 @@ def label_keys(
     usable = np.flatnonzero(known & in_time & has_id)
     if times is not None and keep != "error":
         usable = usable[np.argsort(_microseconds(times)[usable], kind="stable")]
-    places = _one_of_each(keys, values, usable, keep=keep)
+    places = _one_of_each(keys, ids, values, usable, keep=keep)
     return LabelKeys(
         keys=keys.take(pa.array(places)),
         places=places,
@@ -153,7 +153,7 @@ def _whole_numbers(array: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(is_whole), whole, fraction)
 
 
-def _one_of_each(keys: pa.Array, values: pa.ChunkedArray, usable: Places, *, keep: Keep) -> Places:
+def _one_of_each(keys: pa.Array, ids: pa.Table, values: pa.ChunkedArray, usable: Places, *, keep: Keep) -> Places:
     """Of the usable label rows, in their order, one for each id."""
     chosen = keys.take(pa.array(usable)).dictionary_encode()
     codes = _integers(chosen.indices)
@@ -161,12 +161,12 @@ def _one_of_each(keys: pa.Array, values: pa.ChunkedArray, usable: Places, *, kee
     order = np.arange(len(codes)) if keep == "last" else np.arange(len(codes))[::-1]
     first[codes[order]] = order  # where an id stands several times, the last one written stays
     if keep == "error" and len(first) < len(codes):
-        _refuse_contradictions(keys, values, usable, codes=codes, first=first)
+        _refuse_contradictions(ids, values, usable, codes=codes, first=first)
     return np.sort(usable[first])
 
 
 def _refuse_contradictions(
-    keys: pa.Array, values: pa.ChunkedArray, usable: Places, *, codes: Places, first: Places
+    ids: pa.Table, values: pa.ChunkedArray, usable: Places, *, codes: Places, first: Places
 ) -> None:
     told = _integers(pa.concat_arrays(values.take(pa.array(usable)).chunks).dictionary_encode().indices)
     differ = np.flatnonzero(told != told[first[codes]])
@@ -175,7 +175,7 @@ def _refuse_contradictions(
     row = int(differ[0])
     one, other = int(usable[first[codes[row]]]), int(usable[row])
     raise DataError(
-        f"id {shown(keys[other].as_py())} has two labels, {shown(str(values[one].as_py()))} and "
+        f"id {_id_at(ids, other)} has two labels, {shown(str(values[one].as_py()))} and "
         f"{shown(str(values[other].as_py()))}"
         + (f"; so have {len(differ) - 1:,} more rows" if len(differ) > 1 else ""),
         f"--labels, rows {one} and {other} of all their files",
@@ -184,18 +184,23 @@ def _refuse_contradictions(
 
 
 def _refuse_repeats(keys: pa.Array, ids: pa.Table) -> None:
-    encoded = keys.drop_null().dictionary_encode()
-    counts = np.bincount(_integers(encoded.indices), minlength=1)
+    rows = np.flatnonzero(_flags(pc.is_valid(keys)))
+    codes = _integers(keys.take(pa.array(rows)).dictionary_encode().indices)
+    counts = np.bincount(codes, minlength=1)
     repeats = np.flatnonzero(counts > 1)
     if not len(repeats):
         return
-    first = encoded.dictionary[int(repeats[0])].as_py()
+    first = _id_at(ids, int(rows[codes == repeats[0]][0]))
     raise DataError(
-        f"{' and '.join(map(shown, ids.column_names))} {shown(first)} stands in {counts[repeats[0]]} rows of the run, "
+        f"{' and '.join(map(shown, ids.column_names))} {first} stands in {counts[repeats[0]]} rows of the run, "
         f"and {len(repeats) - 1:,} more ids in several: their labels would count more than once",
         "--on",
         "name what is unique in the run, as source_file,source_row are",
     )
+
+
+def _id_at(ids: pa.Table, row: int) -> str:
+    return " ".join(shown(str(column[row].as_py())) for column in ids.columns)
 
 
 def _prove(places: Places, account: JoinAccount, *, keys: pa.Array, hits: Places, labels: LabelKeys) -> None:

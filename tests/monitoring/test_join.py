@@ -143,6 +143,14 @@ def test_an_id_that_stands_twice_in_the_run_is_refused_by_name() -> None:
         joined(pa.array(["a", "b", "b", "b"]), pa.array(["a"]))
 
 
+def test_an_id_of_two_columns_is_shown_as_its_two_values() -> None:
+    ids = pa.table({"shop": ["x", "x", "y"], "receipt": [1, 1, 1]})
+    labels = label_keys(ids, pa.chunked_array([pa.array([1, 1, 0])]), numeric=(False, True))
+
+    with pytest.raises(DataError, match="shop and receipt x 1 stands in 2 rows"):
+        join(ids, labels, numeric=(False, True))
+
+
 def test_labels_that_contradict_each_other_are_named_with_their_rows() -> None:
     with pytest.raises(DataError, match="id b has two labels, 1 and 0") as raised:
         joined(pa.array(["a", "b"]), pa.array(["a", "b", "b"]), pa.array([1, 1, 0]))

@@ -133,7 +133,7 @@ INFLUENCES = {
 @pytest.mark.parametrize(("kind", "metric"), [(kind, one) for kind, names in INFLUENCES.items() for one in names])
 def test_an_influence_is_how_far_the_metric_moves_without_the_row(kind: str, metric: str) -> None:
     one = MAKERS[kind](400, 11)
-    rows = np.arange(0, 400, 100)
+    rows = np.array([0, 133])
     moved = influence.of_metric(one, metric)
     assert moved is not None
 
