@@ -4,31 +4,48 @@
     python tests/benchmarks/challenger.py --rows 2000000 --rounds 9
     python tests/benchmarks/challenger.py --champion champion.onnx --challenger other.onnx --data rows/
 
-Whole processes take turns. Of each round's difference the challenger's own inference is taken off, as its manifest has
-it and by as many threads as the run had; what is left, as a share of the run without it, must stay under 5 %. Printed
-beside: what a canary of a tenth and a split of halves between both models cost.
+Whole processes take turns, and their processor time is compared, which another process on the machine moves less than
+the clock. Of each round's difference the challenger's own inference is taken off, measured on the same rows, converted
+already; what is left, as a share of the run without it, must stay under 5 %: converting, comparing, writing, and
+opening the model. Printed beside: what a canary of a tenth and a split of halves between both models cost.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlserve_cli import ScoreRequest
+from mlserve_cli.scoring import SILENT
+from mlserve_cli.scoring.batches import Clock
+from mlserve_cli.scoring.distinct import score_rows
+from mlserve_cli.scoring.plan import make_plan
+from mlserve_cli.scoring.rivals import resolve_all, with_rivals
+from mlserve_cli.scoring.rows import first_rows
 from tests.benchmarks.deduplicate import COLUMNS, SHARDS, write_models
 
 GOAL = 0.05
 WAYS = ("alone", "beside", "canary", "halves")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds of one process: of all its threads, and by the clock."""
+
+    cpu_s: float
+    wall_s: float
 
 
 def main() -> None:
@@ -56,38 +73,57 @@ def main() -> None:
 
 def measure(champion: Path, challenger: Path, data: Path, out: Path, key: str, *, rounds: int) -> None:
     """Whole processes, in turns after a first go of each that does not count."""
-    taken: dict[str, list[float]] = {way: [] for way in WAYS}
+    taken: dict[str, list[Taken]] = {way: [] for way in WAYS}
     own: list[float] = []
     for number in range(rounds + 1):
         for way in WAYS if number % 2 else reversed(WAYS):
-            seconds, manifest = score(champion, challenger, data, out, key, way)
+            found = score(champion, challenger, data, out, key, way)
             if number:
-                taken[way].append(seconds)
-            if number and way == "beside":
-                own.append(inference_s(manifest))
+                taken[way].append(found)
+        if number:
+            own.append(inference_s(champion, challenger, data))
     rest = [
-        (both - own_s - alone) / alone for both, own_s, alone in zip(taken["beside"], own, taken["alone"], strict=True)
+        (both.cpu_s - own_s - alone.cpu_s) / alone.cpu_s
+        for both, own_s, alone in zip(taken["beside"], own, taken["alone"], strict=True)
     ]
-    low, middle, high = statistics.quantiles(rest, n=4)
-    medians = {way: statistics.median(times) for way, times in taken.items()}
+    middle = statistics.median(rest)
     print(
-        f"{champion.stem} with {challenger.stem}: alone {medians['alone']:.2f} s, beside {medians['beside']:.2f} s, of "
-        f"which its inference {statistics.median(own):.2f} s; the rest {middle:+.1%} of the run ({low:+.1%} to "
-        f"{high:+.1%}), {'within' if middle <= GOAL else 'OVER'} {GOAL:.0%}; canary of 10 % {medians['canary']:.2f} s, "
-        f"halves {medians['halves']:.2f} s"
+        f"{champion.stem} with {challenger.stem}: "
+        + ", ".join(f"{way} {medians(times)}" for way, times in taken.items())
+        + f"; inference {statistics.median(own):.2f} s; the rest {middle:+.1%} of the run ({min(rest):+.1%} to "
+        f"{max(rest):+.1%}), {'within' if middle <= GOAL else 'OVER'} {GOAL:.0%}"
     )
 
 
-def inference_s(manifest: dict[str, Any]) -> float:
-    """The challenger's inference, as seconds of the run: over all threads that scored at once."""
-    (account,) = manifest["challengers"]
-    assert account["status"] == "complete", account["error"]
-    threads = max(len(manifest["throughput"]["workers"]), 1) * manifest["environment"]["threads_per_worker"]
-    return float(account["inference_s"]) / threads
+def medians(times: list[Taken]) -> str:
+    """Processor seconds, and those of the clock."""
+    cpu_s, wall_s = (statistics.median(getattr(one, name) for one in times) for name in ("cpu_s", "wall_s"))
+    return f"{cpu_s:.2f} s ({wall_s:.2f} s by the clock)"
 
 
-def score(champion: Path, challenger: Path, data: Path, out: Path, key: str, way: str) -> tuple[float, dict[str, Any]]:
-    """Seconds of one process from its start to its end, and its manifest."""
+def inference_s(champion: Path, challenger: Path, data: Path) -> float:
+    """Processor seconds of the challenger's batches on all rows, which stand converted in memory."""
+    request = ScoreRequest(
+        model=str(champion),
+        inputs=(str(data),),
+        output="-",
+        features=(",".join(COLUMNS),),
+        challengers=(str(challenger),),
+    )
+    model, found = resolve_all(request, observer=SILENT)
+    plan, _ = make_plan(request, model, inputs=None, observer=SILENT)
+    plan, rivals = with_rivals(plan, request, model, found, observer=SILENT)
+    (rival,) = plan.challengers
+    own = plan.of(rival)
+    chunks = [first_rows(own, task, rows=task.rows) for task in plan.tasks]
+    began = time.process_time()
+    for chunk in chunks:
+        score_rows(chunk, plan=own, predictor=rivals.predictors[rival.name], clock=Clock())
+    return time.process_time() - began
+
+
+def score(champion: Path, challenger: Path, data: Path, out: Path, key: str, way: str) -> Taken:
+    """One process from its start to its end."""
     command = [sys.executable, "-m", "mlserve_cli", "score", "--input", str(data), "--quiet", "--id-column", key]
     command += ["--output", str(out), "--if-exists", "overwrite", "--features", ",".join(COLUMNS)]
     options = {
@@ -96,10 +132,14 @@ def score(champion: Path, challenger: Path, data: Path, out: Path, key: str, way
         "canary": ["--challenger", str(challenger), "--canary", "10"],
         "halves": ["--challenger", str(challenger), "--canary", "50"],
     }
-    began = time.perf_counter()
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, "--model", str(champion), *options[way]], check=True, capture_output=True)
-    seconds = time.perf_counter() - began
-    return seconds, json.loads((out / "manifest.json").read_text())
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if way == "beside":
+        (account,) = json.loads((out / "manifest.json").read_text())["challengers"]
+        assert account["status"] == "complete", account["error"]
+    return Taken(used, time.perf_counter() - began)
 
 
 def write_rows(folder: Path, *, rows: int) -> None:
