@@ -35,8 +35,8 @@ def bins(text: str) -> int:
 Runs = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...",
-        help="A run's folder, its output file, its manifest, or a folder with runs below it.",
+        metavar="RUN",
+        help="A run's folder, its output file, its manifest, or a folder with runs below it; several of them.",
         show_default=False,
     ),
 ]
@@ -203,11 +203,11 @@ def evaluate(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Hold finished runs against labels that came in later: metrics with intervals, calibration, slices, the course.
+    """Hold finished runs against labels that came in later: metrics with intervals, calibration, slices, trends.
 
     \b
         mlserve evaluate runs/2026-11-23 --labels outcomes.csv --on customer_id
-        mlserve evaluate runs/ --labels outcomes/ --on customer_id --by region --fail-under auc=0.7
+        mlserve evaluate runs/ --labels outcomes/ --by region --fail-under auc=0.7
 
     Each row gets at most one label and each label belongs to at most one row, which is proved. Labels that are null or
     missing are not known yet: the rows that have one are judged, and counted. Needs scikit-learn and scipy.
