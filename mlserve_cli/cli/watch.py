@@ -198,13 +198,13 @@ def _show(event: Event) -> None:
             _note(_scored_text(event))
             _fact(_scored_facts(event))
         case Rejected():
-            TERMINAL.note(f"{_now()} rejected {_rejected_text(event)}")  # --quiet leaves errors
+            _error(f"rejected {_rejected_text(event)}")
             _fact(_rejected_facts(event))
         case Delayed():
-            _warn(_delayed_text(event))
+            _error(_delayed_text(event), trace=event.error)
             _fact(_delayed_facts(event))
         case _:
-            _warn(event.text)
+            (_error if event.is_wrong else _warn)(event.text)
 
 
 def _scored_text(event: Scored) -> str:
@@ -294,6 +294,16 @@ def _now() -> str:
 def _note(text: str) -> None:
     if not TERMINAL.quiet:
         TERMINAL.note(f"{_now()} {text}")
+
+
+def _error(text: str, *, trace: Exception | None = None) -> None:
+    """What --quiet leaves; the trace of a bug on request."""
+    TERMINAL.note(f"{_now()} {text}")
+    if TERMINAL.verbose and trace is not None:
+        import traceback
+
+        for line in "".join(traceback.format_exception(trace)).splitlines():
+            TERMINAL.note(line)
 
 
 def _warn(text: str) -> None:

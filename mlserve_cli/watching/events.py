@@ -42,9 +42,10 @@ class Delayed:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Something that a person should know."""
+    """Something that a person should know; `is_wrong` where it will not mend itself."""
 
     text: str
+    is_wrong: bool = False
 
 
 Event: TypeAlias = Scored | Rejected | Delayed | Noted

@@ -39,15 +39,16 @@ def standing_of(shard: Seen, *, places: Places, run: ScoreRequest, stays: bool) 
     Raises RunMismatch (65) or InvalidConfig (78) where its run's manifest is damaged or a newer mlserve's.
     """
     manifest = storage.manifest_of(places.run_of(shard.name), is_file=False)
-    if os.path.lexists(manifest):
+    has_run = os.path.lexists(manifest)
+    if has_run:
         inputs = read_manifest(manifest).plan.inputs
-        same = len(inputs) == 1 and _is_same(shard, inputs[0], run)
-        return Standing.SCORED if same else Standing.CHANGED
+        if len(inputs) == 1 and _is_same(shard, inputs[0], run):
+            return Standing.SCORED
     if stays:
         reason = reason_at(places.rejected / shard.name)
         if reason is not None and (reason.size_bytes, reason.mtime_ns) == (shard.size_bytes, shard.mtime_ns):
             return Standing.REJECTED
-    return Standing.OPEN
+    return Standing.CHANGED if has_run else Standing.OPEN
 
 
 def begun_before(shards: Iterable[Seen], *, places: Places) -> frozenset[str]:

@@ -33,8 +33,9 @@ LONGEST_WAIT_S = 300.0
 
 @dataclass(slots=True)
 class Retry:
-    """A shard that was tried in vain: how often, and when it is tried again. `grows`: for all that is known."""
+    """A shard that was tried in vain as it is: how often, and from when again. `grows`: for all that is known."""
 
+    shard: Seen
     attempts: int
     not_before_s: float
     grows: bool
@@ -89,7 +90,7 @@ class Taker:
 
     def is_due(self, shard: Seen, *, now_s: float) -> bool:
         """Whether it may be tried, for the first time or again."""
-        retry = self.retries.get(shard.name)
+        retry = self._retry(shard)
         return retry is None or retry.not_before_s <= now_s
 
     def forget_all_but(self, names: set[str]) -> None:
@@ -97,6 +98,11 @@ class Taker:
         for known in (self.settled, self.retries):
             for name in known.keys() - names:
                 del known[name]
+
+    def _retry(self, shard: Seen) -> Retry | None:
+        """What is known of earlier attempts at it; a shard that has changed since is another."""
+        retry = self.retries.get(shard.name)
+        return retry if retry is not None and retry.shard == shard else None
 
     def _run(self, shard: Seen, *, overwrite: bool) -> RunResult:
         """The shard's run. What an ended run left of other work, as before a promotion, is no hindrance."""
@@ -142,7 +148,7 @@ class Taker:
                 raise error
 
     def _circumstances(self, shard: Seen) -> Circumstances:
-        retry = self.retries.get(shard.name)
+        retry = self._retry(shard)
         stood_s = self.settling.stood_s(shard, now_s=time.monotonic())
         age_s = max(stood_s, time.time() - shard.mtime_ns / 1e9)
         may_grow = not self.request.marker and age_s < PATIENCE * self.request.settled_s
@@ -162,7 +168,7 @@ class Taker:
         wait_s = min(self.request.interval_s * 2.0 ** min(attempts, 20), LONGEST_WAIT_S)
         not_before_s = float("inf") if self.request.once else time.monotonic() + wait_s
         grows = isinstance(error, CorruptFile)
-        self.retries[shard.name] = Retry(attempts, not_before_s, grows)
+        self.retries[shard.name] = Retry(shard, attempts, not_before_s, grows)
         if grows:
             self.tell(Noted(f"{shown(shard.text, limit=400)} is not there as a whole yet, or damaged: {error.what}"))
         else:
@@ -178,7 +184,7 @@ class Taker:
                 clear_stagings(run)
             place = set_aside(shard, reason, folder=self.places.rejected, moves=moves)
         except MlserveError as trouble:
-            self.tell(Noted(f"{shown(shard.text, limit=400)} is bad and cannot be set aside: {error}"))
+            self.tell(Noted(f"{shown(shard.text, limit=400)} is bad and cannot be set aside: {error}", is_wrong=True))
             self._delay(shard, trouble, attempts)
             return
         self.settled[shard.name] = shard
@@ -207,7 +213,9 @@ def _changed(run: Path) -> OutputExists:
 
 
 def _bug(error: Exception) -> MlserveError:
-    return MlserveError(f"{type(error).__name__}: {error}")
+    ours = MlserveError(f"{type(error).__name__}: {error}")
+    ours.__cause__ = error  # whose trace --verbose shows
+    return ours
 
 
 def _too_many(count: int, last: MlserveError, places: Places) -> DataError:

@@ -46,6 +46,8 @@ class _Watcher:
     request: WatchRequest
     taker: Taker
     is_first_look: bool = True
+    lost_looks: int = 0
+    unreadable: int = 0
     passed: set[str] = field(default_factory=set)
 
     def work(self) -> None:
@@ -55,7 +57,8 @@ class _Watcher:
             looked_s = time.monotonic()
             self._take_all(self._look(looked_s))
             waiting = self.taker.settling.waiting
-            self.taker.tally.waiting = waiting + sum(retry.grows for retry in self.taker.retries.values())
+            growing = sum(retry.grows for retry in self.taker.retries.values())
+            self.taker.tally.waiting = waiting + growing + self.unreadable
             if self.request.once and (not waiting or looked_s >= until_s):
                 return
             time.sleep(self._pause_s(until_s))
@@ -65,8 +68,9 @@ class _Watcher:
         try:
             found = look(self.request.inbox, any_ending=self.request.run.input_format is not None, passed=self._pass)
         except OSError as error:  # a server is away for a while: what was seen before stays so
-            self._trouble(IOFailed(f"cannot list the inbox: {error.strerror or error}", shown(self.request.inbox)))
+            self._lose_look(IOFailed(f"cannot list the inbox: {error.strerror or error}", shown(self.request.inbox)))
             return []
+        self.lost_looks = self.unreadable = 0
         self.taker.places.check_output()
         self.taker.forget_all_but({shard.name for shard in found})
         unsettled = (shard for shard in found if self.taker.settled.get(shard.name) != shard)
@@ -83,6 +87,7 @@ class _Watcher:
     def _looked_again(self, shard: Seen) -> Seen | None:
         again = look_again(shard)
         if again is None and os.path.lexists(shard.path):
+            self.unreadable += 1
             self._pass(shard.name, "it cannot be read yet")
         return again
 
@@ -92,7 +97,7 @@ class _Watcher:
             standing = self.taker.standing(shard)
         except (RunMismatch, InvalidConfig) as error:
             self.taker.tally.damaged += 1
-            self.taker.tell(Noted(f"the run of {shown(shard.text, limit=400)} is left alone: {error}"))
+            self.taker.tell(Noted(f"the run of {shown(shard.text, limit=400)} is left alone: {error}", is_wrong=True))
             self.taker.settled[shard.name] = shard
             return False
         if standing is Standing.SCORED:
@@ -117,16 +122,17 @@ class _Watcher:
             place = shown(os.path.join(self.request.inbox, name), limit=400)
             self.taker.tell(Noted(f"{place} is passed over: {why}"))
 
-    def _trouble(self, error: IOFailed) -> None:
-        self.taker.failing_in_a_row += 1
+    def _lose_look(self, error: IOFailed) -> None:
+        self.lost_looks += 1
         self.taker.tally.delay_code = error.exit_code
-        self.taker.tell(Noted(str(error)))
+        self.taker.tell(Noted(str(error), is_wrong=True))
 
     def _pause_s(self, until_s: float) -> float:
         interval_s = self.request.interval_s
         if self.request.once:
             return max(0.0, min(interval_s, until_s - time.monotonic()))
-        return min(interval_s * 2.0 ** min(self.taker.failing_in_a_row, 20), max(LONGEST_WAIT_S, interval_s))
+        failures = max(self.lost_looks, self.taker.failing_in_a_row)
+        return min(interval_s * 2.0 ** min(failures, 20), max(LONGEST_WAIT_S, interval_s))
 
 
 @contextmanager

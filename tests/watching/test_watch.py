@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import stat
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,16 @@ from mlserve_cli.errors import (
     MlserveError,
     OutputBusy,
     OutputError,
+    TryLater,
     UsageError,
     WorkersDied,
 )
 from mlserve_cli.scoring import RunResult, ScoreRequest
 from mlserve_cli.watching import Delayed, Noted, Rejected, Scored
+from mlserve_cli.watching.inbox import look
+from mlserve_cli.watching.request import open_places
+from mlserve_cli.watching.settling import Settling
+from mlserve_cli.watching.taking import Taker
 from tests.scoring.runs import contents, numbers, shard
 from tests.watching.inboxes import Inbox
 
@@ -302,6 +309,24 @@ def test_a_shard_that_kills_its_workers_three_times_goes_aside(inbox: Inbox, err
     assert inbox.reason("a.csv").exit_code == error.exit_code
 
 
+def test_a_shard_that_changed_since_it_was_tried_need_not_wait(inbox: Inbox) -> None:
+    """The pause before the next attempt is for the shard as it was."""
+    inbox.put("a.csv")
+
+    def score(request: ScoreRequest) -> RunResult:
+        raise TryLater("the input changed")
+
+    request = inbox.request(once=False)
+    taker = Taker(request, open_places(request), score, inbox.heard.append, Settling(0))
+    (shard,) = look(str(inbox.path), any_ending=False, passed=lambda *_: None)
+    taker.take(shard)
+
+    now_s = time.monotonic()
+    assert not taker.is_due(shard, now_s=now_s)
+    assert taker.is_due(shard, now_s=now_s + 60)
+    assert taker.is_due(replace(shard, size_bytes=shard.size_bytes + 1), now_s=now_s)
+
+
 def test_a_full_disk_is_no_shard_s_fault(inbox: Inbox) -> None:
     for name in ("a.csv", "b.csv", "c.csv"):
         inbox.put(name)
@@ -332,6 +357,16 @@ def test_a_shard_that_was_written_again_after_its_run_goes_aside_and_its_run_sta
     assert (tally.scored, tally.rejected, tally.exit_code) == (0, 1, 65)
     assert contents(inbox.out) == before
     assert "written again" in inbox.reason("a.csv").error.what
+
+
+def test_where_shards_stay_it_is_told_once_that_one_was_written_again(inbox: Inbox) -> None:
+    inbox.put("a.csv", 3)
+    inbox.watch(bad_shards="stay")
+    inbox.put("a.csv", 4)
+
+    assert inbox.watch(bad_shards="stay").exit_code == 65
+    assert inbox.watch(bad_shards="stay").exit_code == 0
+    assert [run.manifest.rows.rows_in for run in inbox.runs().values()] == [3]
 
 
 def test_or_is_scored_in_place_of_its_run_where_that_is_asked_for(inbox: Inbox) -> None:
