@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mlserve_cli.contract import Contract, Output
 from mlserve_cli.errors import DataError, UsageError, shown
 from mlserve_cli.monitoring.evaluation import Kind
-from mlserve_cli.monitoring.join import canonical, holds_numbers
+from mlserve_cli.monitoring.join import NUMBER, canonical, holds_numbers
 from mlserve_cli.monitoring.run_rows import prediction_column, score_outputs
 
 Task = Literal["auto", "binary", "multiclass", "regression"]
@@ -88,7 +88,7 @@ def truth_of(question: Question, labels: pa.ChunkedArray, *, positive: str | Non
         held = COMPARE[match[1]](pa.array(_numbers(labels)), float(match[2]))
         return np.asarray(held.to_numpy(zero_copy_only=False), np.float64)
     if question.kind == "binary" and positive is not None:
-        numeric = holds_numbers(labels.type) or pa.types.is_boolean(labels.type)
+        numeric = holds_numbers(labels.type) or pa.types.is_boolean(labels.type) or _is_number_or_flag(positive)
         wanted = class_texts(pa.chunked_array([pa.array([positive])]), numeric=numeric)[0]
         return np.asarray(pc.equal(class_texts(labels, numeric=numeric), wanted).to_numpy(zero_copy_only=False), float)
     classes = question.classes or NO_AND_YES
@@ -207,6 +207,11 @@ def _by_labels_alone(contract: Contract, *, task: Task, positive: str | None, th
     if task == "binary" or positive is not None or len(classes) == 2:
         return Question("binary", (), -1, column, None, classes, numeric, classes[1] if len(classes) == 2 else "1")
     return Question("multiclass", (), -1, column, None, classes, numeric)
+
+
+def _is_number_or_flag(text: str) -> bool:
+    """Whether 1 and 1.0, or 1 and true, may be meant alike."""
+    return re.fullmatch(NUMBER, text) is not None or text.lower() in ("true", "false")
 
 
 def _numbers(labels: pa.ChunkedArray) -> NDArray[np.float64]:

@@ -311,11 +311,11 @@ def test_the_first_class_may_be_the_positive_one(folder: Path) -> None:
 def test_yes_and_no_may_be_spelled_in_any_usual_way(folder: Path, spelled: list[str]) -> None:
     scores_of(folder)
 
-    found = evaluate(
-        str(folder / "out"), labels=[labels(folder, {"id": range(ROWS), "y": [spelled[one] for one in outcomes()]})]
-    )
+    path = labels(folder, {"id": range(ROWS), "y": [spelled[one] for one in outcomes()]})
 
-    assert only(found).mean_label == pytest.approx(np.mean(outcomes()))
+    for positive in (None, "1", "true"):
+        found = evaluate(str(folder / "out"), labels=[path], positive=positive)
+        assert only(found).mean_label == pytest.approx(np.mean(outcomes()))
 
 
 def test_a_regressor(folder: Path) -> None:
