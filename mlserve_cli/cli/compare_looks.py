@@ -99,7 +99,7 @@ def _arm_lines(arms: Arms, one: Comparison) -> list[str]:
     periods = f", shares changed {count_text(arms.periods - 1, 'time')}" if arms.periods > 1 else ""
     return [
         f"  split     by {shown(arms.key)}, {arms.a_share:.4g} to {arms.b_share:.4g}{periods}",
-        f"  rows      A {arms.a_rows:,} of {arms.a_units:,} keys, B {arms.b_rows:,} of {arms.b_units:,}{odd}",
+        f"  rows      A {arms.a_rows:,} of {arms.a_units:,} values, B {arms.b_rows:,} of {arms.b_units:,}{odd}",
         *(
             f"  scores    {shown(column)}: B's mean is {_with_interval(shift, '+.5f', one)} from A's"
             for column, shift in arms.shift.items()
@@ -108,7 +108,8 @@ def _arm_lines(arms: Arms, one: Comparison) -> list[str]:
 
 
 def _label_lines(found: Labelled, one: Comparison) -> list[str]:
-    units = f" of {found.units:,} ids" if found.units != found.rows else ""
+    what = "ids" if one.arms is None else f"values of {shown(one.arms.key)}"
+    units = f" of {found.units:,} {what}" if found.units != found.rows else ""
     lines = [f"  labels    {shown(found.label)}: {found.rows:,} rows{units} with one"]
     if found.outcome is not None and found.a_outcome is not None and found.b_outcome is not None:
         lines.append(

@@ -126,16 +126,22 @@ class Registry(msgspec.Struct, frozen=True):
             return self._point(shelf, history, alias, version, why=why, by=by, gate=if_passes, proof=proof)
 
     def record_verdict(self, name: str, version: int, verdict: Verdict, *, why: str = "", by: str = "") -> Change:
-        """What a gate said of a version becomes a part of the history. Later verdicts of that gate take its place."""
+        """What a gate said of a version becomes a part of the history. Later verdicts of that gate take its place.
+
+        Where the latest says the very same already, nothing is written: a task may be retried.
+        """
         checked_name(verdict.gate, what="gate")
         self.history(name)
         with self._writing(name) as (shelf, history):
             added = history.versions.get(version)
             if added is None:
                 raise self._no_version(name, version, history)
-            entry = _entry(history, "gate", version=version, digest=added.digest, why=why, by=by)
-            shelf.change(msgspec.structs.replace(entry, verdict=verdict))
-            return Change(name, version, added.digest)
+            latest = history.verdicts.get((version, verdict.gate))
+            already = latest is not None and latest.verdict == verdict
+            if not already:
+                entry = _entry(history, "gate", version=version, digest=added.digest, why=why, by=by)
+                shelf.change(msgspec.structs.replace(entry, verdict=verdict))
+            return Change(name, version, added.digest, already=already)
 
     def _proof(self, name: str, alias: str, version: int, history: History, *, gate: str) -> str:
         """The digest of the entry that lets the alias be moved; GateFailed (4) where none does."""

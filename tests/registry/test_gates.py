@@ -89,6 +89,15 @@ def test_the_latest_verdict_counts_alone(registry: Registry) -> None:
     assert promoted(registry) == 3
 
 
+def test_the_same_verdict_again_is_the_one_that_stands(registry: Registry) -> None:
+    assert not registry.record_verdict("churn", 3, verdict(registry, passed=True)).already
+    before = registry.history("churn")
+    assert registry.record_verdict("churn", 3, verdict(registry, passed=True), why="a retry").already
+    assert registry.history("churn") == before
+    assert not registry.record_verdict("churn", 3, verdict(registry, passed=False)).already
+    assert not registry.record_verdict("churn", 3, verdict(registry, passed=True)).already
+
+
 def test_a_verdict_holds_for_its_version_and_its_gate_alone(registry: Registry) -> None:
     registry.record_verdict("churn", 1, verdict(registry, passed=True))
     registry.record_verdict("churn", 3, verdict(registry, passed=True, gate="speed"))
