@@ -22,12 +22,16 @@ class CategoryProfiler:
 
     def add(self, values: pa.Array | pa.ChunkedArray) -> None:
         """Rows of any type that has a text; a null is missing."""
-        text = pc.cast(values, pa.string())
-        self._rows += len(text)
-        self._nulls += text.null_count
-        counted = pc.value_counts(text.drop_null())
-        names, counts = counted.field(0).to_pylist(), counted.field(1).to_pylist()
-        self._tally.add(dict(zip(names, counts, strict=True)))
+        self._rows += len(values)
+        counted = pc.value_counts(values)  # before they become texts: a label of a class costs 50 ns a row otherwise
+        names, counts = pc.cast(counted.field(0), pa.string()).to_pylist(), counted.field(1).to_pylist()
+        tally: dict[str, int] = {}
+        for name, count in zip(names, counts, strict=True):
+            if name is None:
+                self._nulls += count
+            else:
+                tally[name] = tally.get(name, 0) + count
+        self._tally.add(tally)
 
     def result(self) -> ColumnProfile:
         """The profile of all that was added."""

@@ -84,12 +84,12 @@ def _feature_columns(
 ) -> Iterator[tuple[str, Column]]:
     for part, columns in converted.inputs:
         for name, values in zip(part.columns, columns, strict=True):
-            array = features.one_array(chunk.table[contract.file_column(name)])
-            missing = features.null_mask(array)
+            column = chunk.table[contract.file_column(name)]
+            missing = features.null_mask(features.one_array(column)) if column.null_count else None  # which may copy
             if taken is not None:
                 values, missing = values[taken], missing[taken] if missing is not None else None
             if values.dtype.kind == "O":
-                texts = features.printed(array)
+                texts = features.printed(features.one_array(column))
                 yield name, Categories(texts if taken is None else texts.take(features.as_arrow(taken)))
             elif values.dtype == np.bool_:
                 yield name, Categories(features.as_arrow(values, nulls=missing))
