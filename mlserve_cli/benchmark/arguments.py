@@ -33,6 +33,12 @@ VALUES = {
     "task_timeout": "--task-timeout",
     "predictor": "--predictor",
     "deduplicate": "--deduplicate",
+    "profile": "--profile",
+    "drift_profile": "--drift-profile",
+    "drift_thresholds": "--drift-thresholds",
+    "canary": "--canary",
+    "split_key": "--split-key",
+    "split_salt": "--split-salt",
     "limit": "--limit",
 }
 DIALECT = {
@@ -45,12 +51,16 @@ DIALECT = {
 
 def score_arguments(request: ScoreRequest) -> tuple[str, ...]:
     """Every field that is not what it is by default, in one word each so that no value passes for an option."""
-    arguments = [f"--model={request.model}", f"--output={request.output}"]
+    arguments = [f"--model={request.model}"] if request.model else []  # a split has none
+    arguments += [f"--output={request.output}"]
     arguments += [f"--input={path}" for path in request.inputs]
     arguments += [f"--features={text}" for text in request.features]
     arguments += _names("--passthrough", request.passthrough)
     arguments += _names("--rename", [f"{file}={model}" for model, file in request.rename.items()])
     arguments += _names("--output-columns", _pairs(request.output_columns))
+    arguments += [f"--challenger={model}" for model in request.challengers]
+    arguments += [f"--split={model}={share}" for model, share in request.split.items()]
+    arguments += ["--fail-on-drift"] if request.fail_on_drift else []
     arguments += [] if request.labels else ["--no-labels"]
     arguments += _changed(request, ScoreRequest(model="", inputs=(), output=""), VALUES)
     arguments += _changed(request.dialect, Dialect(), DIALECT)

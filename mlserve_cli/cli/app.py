@@ -6,9 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlserve_cli.cli import audit, bench, compare, drift, evaluate, inspect, profile, report, score, tune, verify, watch
-from mlserve_cli.cli.command import Command, Group
-from mlserve_cli.cli.model import model_app
+from mlserve_cli.cli.command import Group, Place
 
 HELP = """Score Parquet and CSV files with ONNX models, and prove what was scored.
 
@@ -31,9 +29,29 @@ Exit codes:
   71   workers died, or took too long
 """
 
+
+class _Commands(Group):
+    places = {
+        "score": Place("mlserve_cli.cli.score", "score", "Score every row of the inputs, as one run."),
+        "verify": Place("mlserve_cli.cli.verify", "verify", "Prove a finished run."),
+        "replay": Place("mlserve_cli.cli.verify", "replay", "Score a run again and compare."),
+        "inspect": Place("mlserve_cli.cli.inspect", "inspect", "Show a model, a run, or data."),
+        "profile": Place("mlserve_cli.cli.profile", "profile", "What the values of data or a run look like."),
+        "drift": Place("mlserve_cli.cli.drift", "drift", "Hold rows against others, or runs over time."),
+        "evaluate": Place("mlserve_cli.cli.evaluate", "evaluate", "Hold runs against labels that came in later."),
+        "compare": Place("mlserve_cli.cli.compare", "compare", "Two models side by side, and how sure it is."),
+        "report": Place("mlserve_cli.cli.report", "report", "A run, or many, as one page of HTML."),
+        "watch": Place("mlserve_cli.cli.watch", "watch", "Score each shard as it arrives."),
+        "audit": Place("mlserve_cli.cli.audit", "audit", "Prove an audit log, and say what is odd in it."),
+        "tune": Place("mlserve_cli.cli.tune", "tune", "Find the fastest settings for a model and its input."),
+        "bench": Place("mlserve_cli.cli.bench", "bench", "Measure it beside a script and the machine's limit."),
+        "model": Place("mlserve_cli.cli.model.app", "model_app", "Package, register, convert, promote, sign models."),
+    }
+
+
 app = typer.Typer(
     name="mlserve",
-    cls=Group,
+    cls=_Commands,
     help=HELP,
     epilog=EPILOG,
     no_args_is_help=True,
@@ -41,20 +59,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("score", cls=Command, short_help="Score every row of the inputs, as one run.")(score.score)
-app.command("verify", cls=Command, short_help="Prove a finished run.")(verify.verify)
-app.command("replay", cls=Command, short_help="Score a run again and compare.")(verify.replay)
-app.command("inspect", cls=Command, short_help="Show a model, a run, or data.")(inspect.inspect)
-app.command("bench", cls=Command, short_help="Measure it beside a script and the machine's limit.")(bench.bench)
-app.command("audit", cls=Command, short_help="Prove an audit log, and say what is odd in it.")(audit.audit)
-app.command("drift", cls=Command, short_help="Hold rows against others, or runs over time.")(drift.drift)
-app.command("evaluate", cls=Command, short_help="Hold runs against labels that came in later.")(evaluate.evaluate)
-app.command("compare", cls=Command, short_help="Two models side by side, and how sure it is.")(compare.compare)
-app.command("tune", cls=Command, short_help="Find the fastest settings for a model and its input.")(tune.tune)
-app.command("profile", cls=Command, short_help="What the values of data or a run look like.")(profile.profile)
-app.command("report", cls=Command, short_help="A run, or many, as one page of HTML.")(report.report)
-app.command("watch", cls=Command, short_help="Score each shard as it arrives.")(watch.watch)
-app.add_typer(model_app, name="model", short_help="Package, register, convert, promote, sign models.")
 
 
 def _show_version(value: bool) -> None:

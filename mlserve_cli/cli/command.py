@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -98,12 +99,77 @@ class Command(TyperCommand):
                 formatter.write_dl(records, col_max=NAME_WIDTH)
 
 
+class Place(NamedTuple):
+    """Where a command is: a function of a module, or a group of its own. `help` is its line in the list of commands."""
+
+    module: str
+    name: str
+    help: str
+
+
 class Group(TyperGroup):
-    """The app."""
+    """Commands of which each is loaded and built when it is called: all of them would take a tenth of a second."""
+
+    places: ClassVar[Mapping[str, Place]] = {}
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        if self.places:
+            self.commands = _Commands(self.places)  # type: ignore[assignment]  # nobody adds one
 
     def get_params(self, ctx: Context) -> list[Any]:
         """What stands before the command's name."""
         return _taken_by_us(super().get_params(ctx))
+
+    def format_commands(self, ctx: Context, formatter: Formatter) -> None:  # noqa: ARG002
+        """Names and lines, without a look at the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.help) for name, place in self.places.items()])
+
+
+def group(commands: type[Group], *, help: str) -> typer.Typer:
+    """A group in a group."""
+    return typer.Typer(
+        cls=commands,
+        help=help,
+        callback=lambda: None,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+    )
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands of a group by their names, each built when first asked for."""
+
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self._places = places
+        self._built: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._built:
+            self._built[name] = _built(name, self._places[name])
+        return self._built[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _built(name: str, place: Place) -> Any:
+    target = getattr(importlib.import_module(place.module), place.name)
+    if isinstance(target, typer.Typer):
+        group = typer.main.get_command(target)
+        group.name = name
+        return group
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name, cls=Command, short_help=place.help)(target)
+    return typer.main.get_command(app)
 
 
 def _load_scoring() -> None:

@@ -61,7 +61,7 @@ def _run_command(app: typer.Typer, arguments: list[str]) -> int:
     except typer.Abort:
         raise Interrupted(signal.SIGINT) from None
     except ClickException as error:
-        if not arguments:
+        if type(error).__name__ == "NoArgsIsHelpError":  # Typer does not export it
             return _show_help(error)
         raise _usage(error) from None
     except BrokenPipeError:  # whoever read our help has seen enough
@@ -74,15 +74,19 @@ def _show_help(error: Exception) -> int:
     if sys.stdout is not None and sys.stdout.isatty():
         print(getattr(error, "message", error))
         return UsageError.exit_code
-    raise UsageError("no command is named", "", f"see {NAME} --help")
+    raise UsageError("no command is named", "", f"see {_path(error)} --help")
 
 
 def _usage(error: Exception) -> UsageError:
     """What Typer says of a command line, in our form."""
     message = getattr(error, "format_message", error.__str__)()
+    return UsageError(" ".join(message.split()).rstrip("."), "", f"see {_path(error)} --help")
+
+
+def _path(error: Exception) -> str:
+    """The command that an error of Typer is about, as it is typed."""
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else NAME
-    return UsageError(" ".join(message.split()).rstrip("."), "", f"see {path} --help")
+    return context.command_path if context is not None else NAME
 
 
 def _show(error: MlserveError, *, trace: str = "") -> int:

@@ -115,11 +115,14 @@ def commands_of(group: Any) -> Iterator[Any]:
 
 
 def _refuse_unknown_variables(context: typer.Context) -> None:
+    ours = sorted(name for name in os.environ if name.startswith(PREFIX) and not OF_A_SERVICE.match(name))
+    if not ours:
+        return
     every = commands_of(context.find_root().command)
     options = {option_of(parameter) for command in every for parameter in command.params if _is_option(parameter)}
     known = sorted(map(variable, options))
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known and not OF_A_SERVICE.match(name):
+    for name in ours:
+        if name not in known:
             close = nearest(name.removeprefix(PREFIX), tuple(one.removeprefix(PREFIX) for one in known))
             hint = close.replace("mean ", f"mean {PREFIX}") or "each long option has one: MLSERVE_LIMIT for --limit"
             raise InvalidConfig(f"unknown environment variable {shown(name)}", "the environment", hint)

@@ -13,7 +13,7 @@ from mlserve_cli.benchmark.arguments import score_arguments
 from mlserve_cli.cli import app
 
 PLAIN = ScoreRequest(model="m.onnx", inputs=("in",), output="out")
-ONLY_FOR_THE_MANIFEST = {"settings", "command"}
+NO_OPTIONS = {"settings", "command", "globs"}  # for the manifest alone; for paths that watch has found
 # each field with another value than it has by default, and what the command line makes of it
 OTHERS: dict[str, tuple[object, dict[str, object]]] = {
     "model": ("-m.onnx", {"model": "-m.onnx"}),
@@ -46,6 +46,15 @@ OTHERS: dict[str, tuple[object, dict[str, object]]] = {
     "predictor": ("trees", {"predictor": "trees"}),
     "deduplicate": ("on", {"deduplicate": "on"}),
     "reuse": ("earlier", {"reuse": "earlier"}),
+    "profile": ("off", {"profile": "off"}),
+    "drift_profile": ("/a place", {"drift_profile": "/a place"}),
+    "drift_thresholds": ("/a place", {"drift_thresholds": "/a place"}),
+    "fail_on_drift": (True, {"fail_on_drift": True}),
+    "challengers": (("a:1", "b,c"), {"challenger": ["a:1", "b,c"]}),
+    "canary": (2.5, {"canary": 2.5}),
+    "split": ({"a:1": 12.5, "b@c": 87.5}, {"split": ["a:1=12.5", "b@c=87.5"]}),
+    "split_key": ("id", {"split_key": "id"}),
+    "split_salt": ("s t", {"split_salt": "s t"}),
     "limit": (9, {"limit": 9}),
 }
 DIALECT = Dialect(delimiter="\t", encoding="latin-1", quote="", null_values=("", "NA"), header=False, max_field_bytes=9)
@@ -67,7 +76,7 @@ def parsed(request: ScoreRequest) -> dict[str, Any]:
 
 
 def test_every_field_of_a_request_has_its_case() -> None:
-    assert set(OTHERS) == {field.name for field in fields(ScoreRequest)} - ONLY_FOR_THE_MANIFEST
+    assert set(OTHERS) == {field.name for field in fields(ScoreRequest)} - NO_OPTIONS
 
 
 @pytest.mark.parametrize("field", OTHERS)

@@ -13,7 +13,7 @@ OPTIONS = {  # each option of these commands, with what is different with it
     "package": (
         "--onnx --data --name --output --registry --alias --features --rename --nulls --fill --threshold --labels "
         "--output-columns --classes --expected --golden-rows --tolerance --provenance --metric --license --description "
-        "--why --by --input-format --delimiter --encoding --quote --null-value"
+        "--why --by --baseline --input-format --delimiter --encoding --quote --null-value"
     ),
     "add": "--name --registry --alias --why --by",
     "list": "--registry",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mlserve_cli.cli import options
-from mlserve_cli.cli.command import Command, Group, option
+from mlserve_cli.cli.command import Group, Place, group, option
 from mlserve_cli.cli.model.options import Registry
 from mlserve_cli.cli.terminal import TERMINAL
 from mlserve_cli.errors import UsageError, shown
@@ -36,7 +36,18 @@ Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A package folder, or NAME, NAME@ALIAS, NAME:VERSION in the registry.")
 ]
 
-trust_app = typer.Typer(cls=Group, help=TRUST_HELP, no_args_is_help=True, rich_markup_mode=None)
+
+class _TrustCommands(Group):
+    places = {
+        "list": Place("mlserve_cli.cli.model.trust", "trust_list", "Show the policy and its keys."),
+        "add": Place("mlserve_cli.cli.model.trust", "trust_add", "Trust a key for some names."),
+        "remove": Place("mlserve_cli.cli.model.trust", "trust_remove", "Trust a key no longer."),
+        "set": Place("mlserve_cli.cli.model.trust", "trust_set", "Say if unsigned models may run, and which versions."),
+        "check": Place("mlserve_cli.cli.model.trust", "trust_check", "Say whether a model may run."),
+    }
+
+
+trust_app = group(_TrustCommands, help=TRUST_HELP)
 
 
 def keygen(
@@ -108,7 +119,6 @@ def sign(
     return 0
 
 
-@trust_app.command("list", cls=Command, short_help="Show the policy and its keys.")
 def trust_list(
     trust_policy: options.TrustPolicy = None,
     json: options.Json = False,
@@ -127,7 +137,6 @@ def trust_list(
     return _show_policy(life.trust_list(trust_policy=trust_policy))
 
 
-@trust_app.command("add", cls=Command, short_help="Trust a key for some names.")
 def trust_add(
     public_key: Annotated[str, typer.Argument(metavar="KEY.pub", help="The public key, in PEM form.")],
     models: Annotated[
@@ -157,7 +166,6 @@ def trust_add(
     return _show_policy(life.trust_add(public_key, models=models, name=called, trust_policy=trust_policy))
 
 
-@trust_app.command("remove", cls=Command, short_help="Trust a key no longer.")
 def trust_remove(
     key: Annotated[str, typer.Argument(metavar="KEY", help="Its name in the policy, or its id's first 8 digits.")],
     trust_policy: options.TrustPolicy = None,
@@ -176,7 +184,6 @@ def trust_remove(
     return _show_policy(life.trust_remove(key, trust_policy=trust_policy))
 
 
-@trust_app.command("set", cls=Command, short_help="Unsigned models, and the oldest versions that may run.")
 def trust_set(
     unsigned: Annotated[
         Literal["refuse", "allow"] | None,
@@ -206,7 +213,6 @@ def trust_set(
     return _show_policy(life.trust_set(unsigned=unsigned, minimum=named, trust_policy=trust_policy))
 
 
-@trust_app.command("check", cls=Command, short_help="Say whether a model may run.")
 def trust_check(
     model: Model,
     registry: Registry = None,
