@@ -214,7 +214,9 @@ def _own_or_named(as_asked: Callable[..., Contract], request: ScoreRequest, plan
         return as_asked(features=request.features), request.features
     if request.features and not present.issuperset(request.rename.get(column, column) for column in own.columns):
         with suppress(InvalidModel, UsageError):
-            return as_asked(features=request.features), request.features
+            named = as_asked(features=request.features)
+            if [len(part.columns) for part in named.inputs] == [len(part.columns) for part in own.inputs]:
+                return named, request.features
     return own, ()
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -214,25 +214,27 @@ def test_a_challenger_that_does_not_exist_or_is_no_model_is_told_and_kept(folder
     verify(str(result.output))
 
 
-@pytest.mark.parametrize("model", ["a column is missing", "an untrusted one", "rows in are not rows out"])
-def test_a_challenger_that_cannot_score_these_rows_takes_no_part(folder: Path, model: str) -> None:
-    small(folder)
-    policy = None
-    if model == "a column is missing":
-        other = model_file(folder, models.linear(2, names=("z", "a")), name="other.onnx")
-    elif model == "rows in are not rows out":
-        other = model_file(folder, dishonest.doubled_rows(), name="other.onnx")
-    else:
-        other, policy = model_file(folder, models.mlp(3), name="other.onnx"), str(folder / "trust.toml")
-        Path(policy).write_text('format = 1\nunsigned = "allow"')
-    options = {"features": ("X",)} if "rows" in model else {}
-    if options:
-        model_file(folder, models.linear(1, names=("X",)))
+UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
+    "a column is missing": (lambda: models.linear(2, names=("z", "a")), "column z is missing"),
+    "it is too old for the policy": (lambda: models.linear(3, names=("a", "b", "c")), "from version 2 on"),
+    "rows in are not rows out": (dishonest.doubled_rows, "one row per input row"),
+}
 
-    result = run(folder, challengers=(other,), trust_policy=policy, **options)
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_a_challenger_that_cannot_score_these_rows_takes_no_part(folder: Path, what: str) -> None:
+    small(folder)
+    make, says = UNFIT[what]
+    model_file(folder, models.linear(1, names=("X",)))
+    other = model_file(folder, make(), name="other.onnx")
+    policy = folder / "trust.toml"
+    policy.write_text('format = 1\nunsigned = "allow"\nminimum_versions.other = 2')
+
+    result = run(folder, challengers=(other,), features=("X",), trust_policy=str(policy) if "policy" in what else None)
 
     (account,) = result.manifest.challengers
     assert (account.status, account.rows) == ("failed", 0)
+    assert says in account.error
     verify(str(result.output))
 
 
