@@ -25,9 +25,9 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Categories:
-    """A column of categories: an Arrow array of any type that has a text, [n]; a null is missing."""
+    """A column of categories, [n]: integers, or an Arrow array of any type that has a text; a null is missing."""
 
-    values: pa.Array | pa.ChunkedArray
+    values: pa.Array | pa.ChunkedArray | NDArray[np.integer[Any]]
 
 
 Column = Numbers | Categories

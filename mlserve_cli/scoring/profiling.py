@@ -105,7 +105,7 @@ def _score_columns(written: pa.Table, contract: Contract, labels: frozenset[str]
         array = features.one_array(written[field.name])
         places = _places(field.type)
         if field.name in labels or not (places or pa.types.is_floating(field.type) or pa.types.is_integer(field.type)):
-            yield field.name, Categories(array)
+            yield field.name, Categories(features.values_of(array) if pa.types.is_integer(field.type) else array)
         elif not places:
             yield field.name, Numbers(features.values_of(array))
         elif places <= MOST_PLACES:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mlserve_cli.profiles import KEPT_VALUES, Categories, ColumnProfile, Profiler, merge_columns
 
 CATEGORIES = st.lists(st.sampled_from(["a", "b", "", "ä", "🛫", "null"]) | st.none(), max_size=40)
 
 
-def of(values: pa.Array) -> ColumnProfile:
+def of(values: pa.Array | NDArray[np.integer[Any]]) -> ColumnProfile:
     profiler = Profiler()
     profiler.add({"x": Categories(values)}, {}, rows=len(values))
     return profiler.result(source="", model="").features["x"]
@@ -61,13 +63,18 @@ def test_a_value_that_is_frequent_in_no_part_but_in_all_is_not_lost() -> None:
     ("values", "texts"),
     [
         (pa.array([1, 2, 1], pa.int64()), {"1": 2, "2": 1}),
+        (np.array([-3, 7, -3], np.int8), {"-3": 2, "7": 1}),
+        (np.array([0, 2**40, 0, 2**63 - 1]), {"0": 2, str(2**40): 1, str(2**63 - 1): 1}),
+        (np.array([-128, 127], np.int8), {"-128": 1, "127": 1}),
+        (np.array([], np.int64), {}),
         (pa.array([True, False, True, None], pa.bool_()), {"true": 2, "false": 1}),
         (pa.array(["x", "y", "x"]).dictionary_encode(), {"x": 2, "y": 1}),
         (pa.chunked_array([["x"], ["x", None]]), {"x": 2}),
         (pa.nulls(3), {}),
     ],
 )
-def test_what_has_a_text_is_a_category(values: pa.Array, texts: dict[str, int]) -> None:
+def test_what_has_a_text_is_a_category(values: pa.Array | NDArray[np.integer[Any]], texts: dict[str, int]) -> None:
     found = of(values)
     assert found.frequent == texts
-    assert found.nulls == values.null_count
+    assert found.nulls == (0 if isinstance(values, np.ndarray) else values.null_count)
+    assert found.rows == len(values)
