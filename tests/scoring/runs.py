@@ -77,8 +77,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def data_bytes(out: Path) -> dict[str, bytes]:
-    """What must be the same to the byte: data and quarantine of a run, without its manifest."""
-    return {name: content for name, content in contents(out).items() if name != "manifest.json"}
+    """What must be the same to the byte: data and quarantine of a run, without its manifest and profile."""
+    return {name: content for name, content in contents(out).items() if name not in ("manifest.json", "profile.json")}
 
 
 def resealed(path: Path, **changes: Any) -> Manifest:
