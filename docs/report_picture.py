@@ -29,7 +29,7 @@ def main(docs: Path) -> None:
         make_runs(folder)
         with sync_playwright() as playwright:
             browser = open_browser(playwright)
-            take(browser, folder / "runs" / "2025-12.report.html", docs / "report.png", height=1_150)
+            take(browser, folder / "runs" / "2013-12.report.html", docs / "report.png", height=1_150)
             take(browser, folder / "runs.report.html", docs / "report-runs.png", height=1_250)
             browser.close()
 
@@ -44,9 +44,9 @@ def make_runs(folder: Path) -> None:
         mlserve(
             folder,
             *("score", "-m", "sample_data/models/late-gbm", "-i", f"sample_data/flights/month={month:02d}"),
-            *("-o", f"runs/2025-{month:02d}", "--drift-profile", "first-half", *rival),
+            *("-o", f"runs/2013-{month:02d}", "--drift-profile", "first-half", *rival),
         )
-    mlserve(folder, "report", "runs/2025-12")
+    mlserve(folder, "report", "runs/2013-12")
     mlserve(folder, "report", "runs")
 
 

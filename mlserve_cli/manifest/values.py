@@ -135,6 +135,7 @@ class TimeLine(Value, frozen=True):
     features_s: list[float]
     inference_s: list[float]
     write_s: list[float]
+    profile_s: list[float]
 
 
 class Throughput(Value, frozen=True):

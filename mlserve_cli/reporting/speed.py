@@ -10,7 +10,7 @@ from mlserve_cli.reporting.blocks import Column, Fact, Table, number, table
 from mlserve_cli.reporting.shapes import Tick, round_ticks
 from mlserve_cli.reporting.wording import count, duration, share, size
 
-STAGES = ("read", "features", "inference", "write")
+STAGES = ("read", "features", "inference", "write", "profile")
 BLOCKS_DRAWN = 1_200  # more are no wider than a line, and the page would grow with the run
 FINEST = 0.05  # of a hundredth of the picture: what is narrower cannot be seen
 
@@ -89,6 +89,8 @@ def _stages(manifest: Manifest) -> Iterator[StagePart]:
     spent = _by_name(manifest.throughput.stages)
     total, x = sum(spent.values()), 0.0
     for name, seconds in spent.items():
+        if name == "profile" and not seconds:
+            continue
         width = 100 * seconds / total if total else 0.0
         rate = manifest.throughput.stage_rows_per_s.get(name)
         speed = f"{rate:,.0f}" if rate else "–"
@@ -167,7 +169,7 @@ def _blocks(line: TimeLine, places: Sequence[int], span: float, *, finest: float
 def _block(line: TimeLine, group: Sequence[int], span: float) -> Block:
     """Stages in proportion, in the order in which rows pass through them (within a task they take turns)."""
     start, end = line.start_s[group[0]], _end(line, group[-1])
-    columns = (line.read_s, line.features_s, line.inference_s, line.write_s)
+    columns = (line.read_s, line.features_s, line.inference_s, line.write_s, line.profile_s)
     spent = {name: sum(column[i] for i in group) for name, column in zip(STAGES, columns, strict=True)}
     whole = max(end - start, sum(spent.values()), 1e-9)
     parts, x = [], 100 * start / span

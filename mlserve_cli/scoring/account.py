@@ -274,6 +274,7 @@ def _time_line(facts: Facts, records: Sequence[TaskRecord]) -> TimeLine:
         features_s=[round(record.stages.features_s, 4) for record in mine],
         inference_s=[round(record.stages.inference_s, 4) for record in mine],
         write_s=[round(record.stages.write_s, 4) for record in mine],
+        profile_s=[round(record.stages.profile_s, 4) for record in mine],
     )
 
 

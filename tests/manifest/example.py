@@ -128,7 +128,7 @@ MANIFEST = Manifest(
         peak_memory_bytes=200 << 20,
         estimated_seconds=None,
         estimated_peak_memory_bytes=190 << 20,
-        time_line=TimeLine([0], [4_711], [0.25], [1.0], [0.25], [0.125], [0.5], [0.0625]),
+        time_line=TimeLine([0], [4_711], [0.25], [1.0], [0.25], [0.125], [0.5], [0.0625], [0.0]),
     ),
     environment=Environment(
         mlserve="0.1.0",

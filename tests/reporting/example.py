@@ -135,8 +135,9 @@ def throughput(*, tasks: int = 12, workers: int = 2) -> Throughput:
         features_s=[round(float(spent) * 0.08, 6) for spent in seconds],
         inference_s=[round(float(spent) * 0.5, 6) for spent in seconds],
         write_s=[round(float(spent) * 0.15, 6) for spent in seconds],
+        profile_s=[round(float(spent) * 0.03, 6) for spent in seconds],
     )
-    names = ("read_s", "features_s", "inference_s", "write_s")
+    names = ("read_s", "features_s", "inference_s", "write_s", "profile_s")
     stages = Stages(**{name: round(sum(getattr(line, name)), 4) for name in names})
     return replace(
         MANIFEST.throughput,
