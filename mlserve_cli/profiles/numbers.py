@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlserve_cli.profiles import one_pass
 from mlserve_cli.profiles.sketch import Floats, QuantileSketch
 from mlserve_cli.profiles.values import ColumnProfile
 
@@ -34,8 +36,8 @@ class NumberProfiler:
         present = values if missing is None else values[~missing]
         self._nulls += len(values) - len(present)
         all_finite = True
-        for start in range(0, len(present), BLOCK_VALUES):
-            all_finite &= self._add_block(present[start : start + BLOCK_VALUES])
+        for start, stop in _blocks(len(present)):
+            all_finite &= self._add_block(present[start:stop])
         sampled = values if sample is None else values[sample]  # now that they are in the cache
         if missing is not None:
             sampled = sampled[~missing if sample is None else ~missing[sample]]
@@ -61,31 +63,41 @@ class NumberProfiler:
 
     def _add_block(self, block: NDArray[Any]) -> bool:
         """Counts, extremes and moments of a block that the cache holds. Returns whether all of it was finite."""
-        low, high = float(block.min()), float(block.max())  # a NaN comes through both
-        finite = math.isfinite(low) and math.isfinite(high)
-        if not finite:
+        shift = self._mean if self._count else _finite_or_zero(float(block[0]))
+        taken = (one_pass.take if one_pass.takes(block) else _taken)(block, shift=shift)
+        if taken.finite < len(block):
             nans = int(np.count_nonzero(np.isnan(block)))
-            fine = block[np.isfinite(block)]
             self._nans += nans
-            self._infinities += len(block) - len(fine) - nans
-            if not len(fine):
-                return False
-            block, low, high = fine, float(fine.min()), float(fine.max())
-        self._low, self._high = min(self._low, low), max(self._high, high)
-        shift = self._mean if self._count else float(block[0])
-        apart = _room()[: len(block)]
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.copyto(apart, block)
-            apart -= shift
-            total = float(apart.sum())
-            np.multiply(apart, apart, out=apart)  # not a dot product: BLAS starts threads of its own for one
-            squares = float(apart.sum())
-        count = len(block)
-        self._count, self._mean, self._squares = combined(
-            (self._count, self._mean, self._squares),
-            (count, shift + total / count, max(squares - total * total / count, 0.0)),
-        )
-        return finite
+            self._infinities += len(block) - taken.finite - nans
+        if taken.finite:
+            self._low, self._high = min(self._low, taken.low), max(self._high, taken.high)
+            off = taken.total / taken.finite
+            self._count, self._mean, self._squares = combined(
+                (self._count, self._mean, self._squares),
+                (taken.finite, shift + off, max(taken.squares - taken.total * off, 0.0)),
+            )
+        return taken.finite == len(block)
+
+
+def _taken(block: NDArray[Any], *, shift: float) -> one_pass.Taken:
+    """The same in numpy, pass by pass."""
+    low, high = float(block.min()), float(block.max())  # a NaN comes through both
+    if not (math.isfinite(low) and math.isfinite(high)):
+        fine = block[np.isfinite(block)]
+        if not len(fine):
+            return one_pass.Taken(0, math.inf, -math.inf, 0.0, 0.0)
+        return _taken(fine, shift=shift)
+    apart = _room()[: len(block)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.copyto(apart, block)
+        apart -= shift
+        total = float(apart.sum())
+        np.multiply(apart, apart, out=apart)  # not a dot product: BLAS starts threads of its own for one
+        return one_pass.Taken(len(block), low, high, total, float(apart.sum()))
+
+
+def _finite_or_zero(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
 
 
 def _room() -> Floats:
@@ -94,6 +106,15 @@ def _room() -> Floats:
     if found is None:
         found = _of_thread.room = np.empty(BLOCK_VALUES)
     return found
+
+
+def _blocks(rows: int) -> Iterator[tuple[int, int]]:
+    """Spans of rows, the few at the end that fill no machine register for themselves."""
+    whole = rows - rows % one_pass.LANES
+    for start in range(0, whole, BLOCK_VALUES):
+        yield start, min(start + BLOCK_VALUES, whole)
+    if whole < rows:
+        yield whole, rows
 
 
 Moments = tuple[int, float, float]
