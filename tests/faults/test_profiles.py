@@ -29,7 +29,7 @@ def test_a_run_that_was_killed_again_and_again_has_the_whole_profile(work: Work,
     for _ in range(3):
         process = start(work.score("--profile", "on", "--resume", "--max-retries", "50"))
         if wait_until(lambda before=resumed: work.records > before, process):  # type: ignore[misc]  # bound now
-            time.sleep(moments.uniform(0, 0.3))
+            time.sleep(moments.uniform(0, 0.02))
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         resumed = work.records if work.staging is not None else resumed

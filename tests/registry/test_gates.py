@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -302,20 +303,21 @@ def test_a_writer_killed_at_any_step_promotes_on_a_verdict_or_not_at_all(tmp_pat
 
 
 PROMOTE = """
+import os
 import sys
 from pathlib import Path
 from mlserve_cli.errors import GateFailed
 from mlserve_cli.registry import Registry
 registry, stop = Registry(Path(sys.argv[1])), Path(sys.argv[2])
 tried = 0
-while not stop.exists():
+stop.with_name(f"begun-{os.getpid()}").touch()
+while not stop.exists() or tried < 6:
     try:
         registry.set_alias("churn", "champion", 3, if_passes="shadow")
         registry.set_alias("churn", "champion", 2)
     except GateFailed:
         pass
     tried += 1
-assert tried > 5, tried
 """
 
 
@@ -324,6 +326,9 @@ assert tried > 5, tried
 def test_promotions_beside_changing_verdicts_follow_the_latest_each(registry: Registry, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     running = [started(PROMOTE, registry.root, stop) for _ in range(2)]
+    while len(list(tmp_path.glob("begun-*"))) < 2:
+        assert all(process.poll() is None for process in running)
+        time.sleep(0.05)
     for number in range(40):
         registry.record_verdict("churn", 3, verdict(registry, passed=number % 2 == 0))
     stop.touch()
