@@ -326,12 +326,14 @@ while not stop.exists() or tried < 6:
 def test_promotions_beside_changing_verdicts_follow_the_latest_each(registry: Registry, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     running = [started(PROMOTE, registry.root, stop) for _ in range(2)]
-    while len(list(tmp_path.glob("begun-*"))) < 2:
-        assert all(process.poll() is None for process in running)
-        time.sleep(0.05)
-    for number in range(40):
-        registry.record_verdict("churn", 3, verdict(registry, passed=number % 2 == 0))
-    stop.touch()
+    try:
+        while len(list(tmp_path.glob("begun-*"))) < 2:
+            assert all(process.poll() is None for process in running)
+            time.sleep(0.05)
+        for number in range(40):
+            registry.record_verdict("churn", 3, verdict(registry, passed=number % 2 == 0))
+    finally:
+        stop.touch()
     assert [process.wait(60) for process in running] == [0, 0]
     history = life.history("churn", registry=str(registry.root))  # which refuses an alias moved on a no
     assert any(entry.gate for entry in history.entries)
