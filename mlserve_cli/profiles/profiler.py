@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -15,16 +15,14 @@ from mlserve_cli.profiles.numbers import Mask, NumberProfiler, Rows
 from mlserve_cli.profiles.values import PROFILE_FORMAT, ColumnProfile, Profile
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(msgspec.Struct, frozen=True):
     """A column of numbers: `values` of any number type, [n]; `missing` (bool, [n]) where there is none."""
 
     values: NDArray[Any]
     missing: Mask | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Categories:
+class Categories(msgspec.Struct, frozen=True):
     """A column of categories, [n]: integers, or an Arrow array of any type that has a text; a null is missing."""
 
     values: pa.Array | pa.ChunkedArray | NDArray[np.integer[Any]]
