@@ -77,7 +77,7 @@ def lowest(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Processes killed, disks full, errors injected at each system call of a run (needs strace)."""
     apt_installed(session, "strace", why="the faults are injected with strace")
-    pytest(session, "faults")
+    pytest(session, "faults", *ALL_CORES)
 
 
 @nox.session
