@@ -28,7 +28,7 @@ def converted_for(
     known = _by_file_column(converted, beside.contract)
     inputs = []
     for part in own.contract.inputs:
-        columns = [known.get(_key(part, column, own.contract)) for column in part.columns]
+        columns = [known.get(key) for key in _keys(part, own.contract)]
         if any(column is None for column in columns):
             return convert_chunk(chunk, own, shard=shard)
         inputs.append((part, tuple(column for column in columns if column is not None)))
@@ -42,12 +42,14 @@ def _alike(one: Contract, other: Contract) -> bool:
 
 def _by_file_column(converted: features.Features, contract: Contract) -> Known:
     return {
-        _key(part, column, contract): values
+        key: values
         for part, columns in converted.inputs
-        for column, values in zip(part.columns, columns, strict=True)
+        for key, values in zip(_keys(part, contract), columns, strict=True)
     }
 
 
-def _key(part: Input, column: str, contract: Contract) -> tuple[str, str, bool, int | None]:
-    width = part.tensor.width if part.is_list else None
-    return contract.file_column(column), part.tensor.dtype, part.is_list, width
+def _keys(part: Input, contract: Contract) -> list[tuple[str, str, bool, int | None]]:
+    """What decides how each column of an input is converted; made for every chunk, so what is alike is asked once."""
+    is_list = part.is_list
+    kind = (part.tensor.dtype, is_list, part.tensor.width if is_list else None)
+    return [(contract.file_column(column), *kind) for column in part.columns]
