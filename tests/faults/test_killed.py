@@ -49,15 +49,16 @@ def test_killed_workers_lose_no_row(work: Work, undisturbed: dict[str, bytes], s
 
 def test_a_lost_worker_is_counted_in_the_manifest(work: Work) -> None:
     process = start(work.score("--max-retries", "50"))
-    for least in range(3):  # one that had just published its record is no loss: so more than one
+    for least in range(2):
         assert wait_until(partial(_has_more_records, work, least), process)
-        os.kill(children(process)[0], signal.SIGKILL)
+        for worker in children(process):  # both: one that has just published its record is no loss
+            os.kill(worker, signal.SIGKILL)
 
     code, _, error = finish(process)
 
     assert code == 0, error
     manifest = msgspec.json.decode((work.out / "manifest.json").read_bytes())
-    assert 1 <= manifest["run"]["lost_workers"] <= 3
+    assert 1 <= manifest["run"]["lost_workers"] <= 4
     assert_whole(work)
 
 
