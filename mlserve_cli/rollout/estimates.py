@@ -45,19 +45,3 @@ def between_groups(first: Estimate, second: Estimate, *, is_second: Flags) -> Es
     influence[is_second] = second.influence * (rows / later)
     influence[~is_second] = first.influence * (-rows / (rows - later))
     return Estimate(second.value - first.value, influence)
-
-
-def rank_correlation(first: Floats, second: Floats) -> float | None:
-    """Spearman's, ties with the mean of their ranks; None where one of the two does not vary."""
-    one, other = _ranks(first), _ranks(second)
-    one -= one.mean()
-    other -= other.mean()
-    spread = float(np.sqrt((one @ one) * (other @ other)))
-    return float(one @ other) / spread if spread else None
-
-
-def _ranks(values: Floats) -> Floats:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    found: Floats = (last - (counts - 1) / 2.0)[place]
-    return found

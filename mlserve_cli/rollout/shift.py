@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlserve_cli.monitoring.run_rows import matrix_of
-from mlserve_cli.rollout.estimates import Floats, mean, rank_correlation
+from mlserve_cli.rollout.estimates import Floats, mean
 from mlserve_cli.rollout.intervals import Groups, Known, Sureness, known, rank_interval, wilson
 from mlserve_cli.rollout.pairs import Likes
 from mlserve_cli.rollout.values import ColumnComparison, Decisions, Measured, Move, MovedRow
+from mlserve_cli.scoring.agreement import rank_correlation
 
 MOVES_SHOWN = 10
 

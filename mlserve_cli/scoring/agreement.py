@@ -121,7 +121,7 @@ def compared(records: Sequence[RivalRecord]) -> Compared:
     labelled, agreed = sum(one.labelled for one in records), sum(one.agreed for one in records)
     names = dict.fromkeys(name for one in records for name in one.columns)
     columns = {name: [one.columns[name] for one in records if name in one.columns] for name in names}
-    correlations = {name: rank_correlation(_pairs(several)) for name, several in columns.items()}
+    correlations = {name: rank_correlation(*_pairs(several).T) for name, several in columns.items()}
     return Compared(
         agreement=round(agreed / labelled, DECIMALS) if labelled else None,
         flips=labelled - agreed if labelled else None,
@@ -130,10 +130,10 @@ def compared(records: Sequence[RivalRecord]) -> Compared:
     )
 
 
-def rank_correlation(pairs: Floats) -> float | None:
-    """Spearman's coefficient of pairs ([n, 2]), equal values sharing the mean of their ranks; None where one column
-    has but one value."""
-    ranks = np.stack([_ranks(pairs[:, place]) for place in (0, 1)])
+def rank_correlation(first: Floats, second: Floats) -> float | None:
+    """Spearman's coefficient of values side by side ([n] each), equal ones sharing the mean of their ranks; None where
+    one of the two does not vary."""
+    ranks = np.stack([_ranks(first), _ranks(second)])
     ranks -= ranks.mean(axis=1, keepdims=True) if ranks.size else 0.0
     spread = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
     return float((ranks[0] * ranks[1]).sum()) / spread if spread else None

@@ -19,12 +19,12 @@ from mlserve_cli.planning import (
 )
 from mlserve_cli.scoring.carried import common_schema, encode_schema
 from mlserve_cli.scoring.machine import usable_cores
-from mlserve_cli.scoring.predictors import choose_predictor
+from mlserve_cli.scoring.predictors import choose_predictor, open_bound
 from mlserve_cli.scoring.repeats import choose_window
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.scoring.run_profile import profile_every
-from mlserve_cli.session import Predictor, check_supported, open_predictor, settle, threads_for
+from mlserve_cli.session import Predictor
 from mlserve_cli.tables import Found, Shard
 
 ROW_GROUP_ROWS = 65_536
@@ -114,16 +114,7 @@ def _open(request: ScoreRequest, model: ResolvedModel, shards: Sequence[Shard]) 
         output_columns=dict(request.output_columns),
         file_columns=tuple(column.name for column in shards[0].columns) if shards else None,
     )
-    external = model.package.external_files
-    check_supported(model.facts, contract, allowed_external=external)
-    predictor = open_predictor(
-        model.package.model_path,
-        sha256=model.facts.sha256,
-        contract=contract,
-        threads=threads_for(model.facts.family, size_bytes=model.facts.size_bytes),
-        allowed_external=external,
-    )
-    return settle(contract, predictor=predictor), predictor
+    return open_bound(model, contract)
 
 
 def _carried_columns(request: ScoreRequest, shards: Sequence[Shard]) -> tuple[str, ...]:

@@ -17,7 +17,16 @@ from mlserve_cli.planning import Plan, PlannedModel
 from mlserve_cli.scoring.golden import golden_outputs
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
-from mlserve_cli.session import Predictor, Unsupported, open_predictor, open_trees, prove_equal, threads_for
+from mlserve_cli.session import (
+    Predictor,
+    Unsupported,
+    check_supported,
+    open_predictor,
+    open_trees,
+    prove_equal,
+    settle,
+    threads_for,
+)
 
 # Rows times trees from which the kernel saves more than its start costs: LLVM takes 0.3 s in each process, the proof
 # 0.1 s, and a tree some 30 ns a row less than with ONNX Runtime.
@@ -31,6 +40,20 @@ class Choice(msgspec.Struct, frozen=True):
     name: Literal["onnxruntime", "trees"]
     reason: str
     predictor: Predictor
+
+
+def open_bound(model: ResolvedModel, contract: Contract) -> tuple[Contract, Predictor]:
+    """The contract with every output's true shape, and a session: what cannot be run is refused before any shard is."""
+    external = model.package.external_files
+    check_supported(model.facts, contract, allowed_external=external)
+    predictor = open_predictor(
+        model.package.model_path,
+        sha256=model.facts.sha256,
+        contract=contract,
+        threads=threads_for(model.facts.family, size_bytes=model.facts.size_bytes),
+        allowed_external=external,
+    )
+    return settle(contract, predictor=predictor), predictor
 
 
 def choose_predictor(

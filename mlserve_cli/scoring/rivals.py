@@ -20,13 +20,13 @@ from mlserve_cli import features
 from mlserve_cli.contract import Contract, bind
 from mlserve_cli.errors import InvalidModel, MlserveError, UsageError, shown
 from mlserve_cli.planning import Plan, PlannedRival, batch_rows_for
-from mlserve_cli.scoring.predictors import choose_predictor
+from mlserve_cli.scoring.predictors import choose_predictor, open_bound
 from mlserve_cli.scoring.repeats import provable_window
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel, resolve
 from mlserve_cli.scoring.rival_options import arms_of
 from mlserve_cli.scoring.rows import id_schema
-from mlserve_cli.session import Predictor, check_supported, open_predictor, settle, threads_for
+from mlserve_cli.session import Predictor
 from mlserve_cli.tables import text_of
 
 T = TypeVar("T")
@@ -175,7 +175,6 @@ def _bound(plan: Plan, request: ScoreRequest, model: ResolvedModel, *, is_arm: b
 
     Features are its own columns, or those of --features where it names none.
     """
-    external = model.package.external_files
     as_asked = partial(
         bind,
         model.facts,
@@ -194,15 +193,7 @@ def _bound(plan: Plan, request: ScoreRequest, model: ResolvedModel, *, is_arm: b
         rename={column: name for column, name in request.rename.items() if column in own.columns},
         output_columns={old: new for old, new in request.output_columns.items() if is_arm or old in written},
     )
-    check_supported(model.facts, contract, allowed_external=external)
-    predictor = open_predictor(
-        model.package.model_path,
-        sha256=model.facts.sha256,
-        contract=contract,
-        threads=threads_for(model.facts.family, size_bytes=model.facts.size_bytes),
-        allowed_external=external,
-    )
-    return settle(contract, predictor=predictor), predictor
+    return open_bound(model, contract)
 
 
 def _own_or_named(as_asked: Callable[..., Contract], request: ScoreRequest, plan: Plan) -> tuple[Contract, Names]:

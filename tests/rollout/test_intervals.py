@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mlserve_cli.rollout.estimates import Estimate, between_groups, mean, rank_correlation
+from mlserve_cli.rollout.estimates import Estimate, between_groups, mean
 from mlserve_cli.rollout.intervals import (
     LEAST_UNITS,
     Sureness,
@@ -22,6 +22,7 @@ from mlserve_cli.rollout.intervals import (
     t_quantile,
     wilson,
 )
+from mlserve_cli.scoring.agreement import rank_correlation
 
 SURE = Sureness()
 
