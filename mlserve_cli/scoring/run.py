@@ -32,7 +32,7 @@ from mlserve_cli.scoring.account import Facts, account
 from mlserve_cli.scoring.drift_check import DriftCheck
 from mlserve_cli.scoring.estimate import expected_seconds, sampling_is_cheap
 from mlserve_cli.scoring.layout import Layout, engine_for, lay_out
-from mlserve_cli.scoring.machine import MemoryWatch, watched_memory
+from mlserve_cli.scoring.machine import MemoryWatch, give_back_memory, watched_memory
 from mlserve_cli.scoring.request import Observer, ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.scoring.reuse import reusable_records
@@ -207,6 +207,7 @@ def run_tasks(run: OpenRun, *, predictor: Predictor, observer: Observer) -> None
             arms = run.rivals.predictors if run.plan.split is not None else {}  # a challenger may hang on these rows
             expected = expected_seconds(run.plan, run.layout, predictor=predictor, rivals=arms)
             run.expected_seconds = round(expected, 3)
+            give_back_memory()
         _carry_out(run, engine, jobs, allowed=allowed, observer=observer)
         _carry_out(run, engine, run.again, allowed=allowed, observer=observer)
 

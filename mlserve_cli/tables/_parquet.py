@@ -21,7 +21,9 @@ from mlserve_cli.tables._values import Block, Chunk, Column, Facts, Shard
 MAGIC = b"PAR1"
 ENCRYPTED_MAGIC = b"PARE"
 FOOTER_TAIL = 8  # the footer's length (4 bytes, little endian) and the magic
-BUFFERS_BYTES = 32 << 20  # for all columns together: each column being read holds one buffer
+# For all columns together: each column being read holds one buffer. With 32 MiB no file was read faster, cold or warm,
+# and 30 MiB more were held (28 columns, measured).
+BUFFERS_BYTES = 4 << 20
 
 
 def look_into_parquet(path: str, *, name: str) -> Facts:
