@@ -27,6 +27,9 @@ QUICK = "not slow and not faults and not airflow and not convert and not browser
 ALL_CORES = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
 DOCS = ROOT / "docs"
 
+# Where it is set, each of some hundred commands compiles all it imports anew, in three times its processor time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 nox.options.default_venv_backend = "none"
 nox.options.error_on_external_run = False
 
