@@ -6,7 +6,7 @@ import gc
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar
 
 import typer
@@ -161,6 +161,7 @@ class _Commands(Mapping[str, Any]):
         return len(self._places)
 
 
+@cache  # a process that calls many of them, as tests do, builds each once
 def _built(name: str, place: Place) -> Any:
     target = getattr(importlib.import_module(place.module), place.name)
     if isinstance(target, typer.Typer):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -115,17 +115,21 @@ def commands_of(group: Any) -> Iterator[Any]:
 
 
 def _refuse_unknown_variables(context: typer.Context) -> None:
-    ours = sorted(name for name in os.environ if name.startswith(PREFIX) and not OF_A_SERVICE.match(name))
-    if not ours:
+    """Looks at this command's options first: to load every command takes a tenth of a second."""
+    ours = {name for name in os.environ if name.startswith(PREFIX) and not OF_A_SERVICE.match(name)}
+    others = sorted(ours - _variables_of([context.command]))
+    if not others:
         return
-    every = commands_of(context.find_root().command)
-    options = {option_of(parameter) for command in every for parameter in command.params if _is_option(parameter)}
-    known = sorted(map(variable, options))
-    for name in ours:
+    known = sorted(_variables_of(commands_of(context.find_root().command)))
+    for name in others:
         if name not in known:
             close = nearest(name.removeprefix(PREFIX), tuple(one.removeprefix(PREFIX) for one in known))
             hint = close.replace("mean ", f"mean {PREFIX}") or "each long option has one: MLSERVE_LIMIT for --limit"
             raise InvalidConfig(f"unknown environment variable {shown(name)}", "the environment", hint)
+
+
+def _variables_of(commands: Iterable[Any]) -> set[str]:
+    return {variable(option_of(one)) for command in commands for one in command.params if _is_option(one)}
 
 
 def _is_option(parameter: Parameter) -> bool:
