@@ -6,19 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlserve_cli.cli import evaluate, options, parse
+from mlserve_cli.cli import evaluate, gate_options, options, parse
 from mlserve_cli.cli.command import option
 from mlserve_cli.cli.terminal import TERMINAL
 
 if TYPE_CHECKING:
     from mlserve_cli.scoring import ScoreRequest
 
-SHOWN, GATE = "Figures", "Gate"
-
-Gates = Annotated[
-    str | None,
-    option("--gates", panel=GATE, metavar="F.toml", help="A file of named gates: limits on figures by their names."),
-]
+SHOWN = "Figures"
 
 
 def compare(
@@ -98,23 +93,11 @@ def compare(
             converter=parse.count,
         ),
     ] = 5,
-    gates: Gates = None,
-    gate: Annotated[
-        str,
-        option("--gate", panel=GATE, metavar="NAME", help="Hold the figures against this gate; exit 4 on a no."),
-    ] = "",
-    record: Annotated[
-        bool,
-        option(
-            "--record",
-            panel=GATE,
-            help="Write what the gate said of B into the history of its name, for model alias --if-passes.",
-        ),
-    ] = False,
-    why: Annotated[str, option("--why", panel=GATE, metavar="TEXT", help="Why it is done.")] = "",
-    by: Annotated[
-        str | None, option("--by", panel=GATE, metavar="WHO", help="Who does it. Default: the login name.")
-    ] = None,
+    gates: gate_options.Gates = None,
+    gate: gate_options.Gate = "",
+    record: gate_options.Record = False,
+    why: gate_options.Why = "",
+    by: gate_options.By = None,
     input_format: options.InputFormat = None,
     delimiter: options.Delimiter = "",
     encoding: options.Encoding = "utf-8",
@@ -169,12 +152,7 @@ def compare(
         confidence=confidence,
         expected_rows=expected_rows,
         moved=moved,
-        gates=gates,
-        gate=gate,
-        record=record,
-        registry=registry,
-        why=why,
-        by=by or "",
+        gate=gate_options.gate_request(gates, gate, record=record, registry=registry, why=why, by=by),
     )
     with watching() as observer:
         found = rollout.compare(request, observer=observer)

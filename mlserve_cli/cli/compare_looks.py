@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlserve_cli.cli.gate_looks import verdict_error, verdict_lines
 from mlserve_cli.cli.summary import count_text
 from mlserve_cli.errors import shown
 
@@ -20,12 +21,7 @@ BETTER = {"a": "A is better", "b": "B is better", "open": "still open"}
 def compared_lines(found: Compared) -> list[str]:
     """Each comparison, then the verdict."""
     lines = [line for one in found.comparisons for line in _comparison_lines(one)]
-    verdict = found.verdict
-    if verdict is None:
-        return lines
-    head = f"gate {shown(verdict.gate)}: {'passed' if verdict.passed else 'NOT passed'}"
-    recorded = f", recorded in the history of {shown(found.recorded)}" if found.recorded else ""
-    return [*lines, head + recorded, *(f"  {reason}" for reason in verdict.reasons)]
+    return [*lines, *verdict_lines(found.verdict, recorded=found.recorded)]
 
 
 def compared_facts(found: Compared) -> Facts:
@@ -37,9 +33,7 @@ def compared_facts(found: Compared) -> Facts:
     verdict = found.verdict
     if verdict is None or verdict.passed:
         return {"status": "complete", "exit_code": 0, **built}
-    what = f"gate {verdict.gate} said no: {'; '.join(verdict.reasons)}"
-    error = {"type": "GateFailed", "what": what, "where": "", "hint": "look at the figures; the limits are the gate's"}
-    return {"status": "failed", "exit_code": found.exit_code, "error": error, **built}
+    return {"status": "failed", "exit_code": found.exit_code, "error": verdict_error(verdict), **built}
 
 
 def _comparison_lines(one: Comparison) -> list[str]:

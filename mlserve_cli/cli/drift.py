@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlserve_cli.cli import drift_options, options, profile
+from mlserve_cli.cli import drift_options, gate_options, options, profile
 from mlserve_cli.cli.command import option, taking
 from mlserve_cli.cli.score import request_of
 from mlserve_cli.cli.terminal import STREAM, TERMINAL
 from mlserve_cli.errors import GateFailed, UsageError
 
 if TYPE_CHECKING:
+    from mlserve_cli.monitoring.gate import GateRequest
     from mlserve_cli.scoring import ScoreRequest
 
 OVER_TIME = "Over time"
@@ -49,7 +50,12 @@ def drift(
     ] = None,
     model: profile.Model = None,
     drift_thresholds: drift_options.DriftThresholds = None,
+    gates: gate_options.Gates = None,
+    gate: gate_options.Gate = "",
+    record: gate_options.Record = False,
     registry: options.Registry = None,
+    why: gate_options.Why = "",
+    by: gate_options.By = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -63,13 +69,17 @@ def drift(
         mlserve drift training.json runs/2026-11-23 --drift-thresholds drift.toml
         mlserve drift train/ tomorrow.parquet --model churn@champion
         mlserve drift churn@champion --history runs/ --column age
+        mlserve drift churn@champion runs/2026-11-23 --gate skew --record
 
     Ends with 4 where a column has drifted: where it is over its limit, and by more than chance does between so many
     rows and so many columns. With --history always with 0: there is nothing to stop. Data is profiled first; with a
-    model as that takes and scores it, by the options that `mlserve score` has.
+    model as that takes and scores it, by the options that `mlserve score` has. Without a file --gate passes where no
+    column has drifted; --record needs NOW to be a run.
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose, progress=progress)
+    asked = gate_options.gate_request(gates, gate, record=record, registry=registry, why=why, by=by)
     if history is not None:
+        _refuse_gate(asked)
         return _history(history, base, now, column or [], thresholds=drift_thresholds, registry=registry)
     if base is None or now is None:
         raise UsageError("name BASE and NOW, or --history RUNS", "", "see mlserve drift --help")
@@ -77,12 +87,13 @@ def drift(
         raise UsageError("--column follows a column over runs", "--column", "name the runs with --history")
     scored = {"registry": registry, **of_run}
     request = request_of(context, model=model, inputs=[], output=STREAM, **scored) if model is not None else None
-    return _two(base, now, request=request, thresholds=drift_thresholds, registry=registry, of_run=of_run)
+    return _two(base, now, asked, request=request, thresholds=drift_thresholds, registry=registry, of_run=of_run)
 
 
 def _two(
     base: str,
     now: str,
+    asked: GateRequest,
     *,
     request: ScoreRequest | None,
     thresholds: str | None,
@@ -92,7 +103,9 @@ def _two(
     from mlserve_cli.cli.drift_looks import drift_facts, drift_lines
     from mlserve_cli.cli.progress import watching
     from mlserve_cli.monitoring.drift import drift as compared
+    from mlserve_cli.monitoring.drift_gate import drift_gate
 
+    gate = drift_gate(now, asked)
     with watching() as observer:
         found = compared(
             base,
@@ -104,8 +117,15 @@ def _two(
             input_format=of_run["input_format"],
             observer=observer,
         )
-    TERMINAL.show_result(drift_lines(found), drift_facts(found, whole=TERMINAL.json))
-    return 0 if found.passed else GateFailed.exit_code
+    judged = gate.judge(found) if gate is not None else None
+    TERMINAL.show_result(drift_lines(found, judged), drift_facts(found, judged, whole=TERMINAL.json))
+    passed = judged.verdict.passed if judged is not None else found.passed
+    return 0 if passed else GateFailed.exit_code
+
+
+def _refuse_gate(asked: GateRequest) -> None:
+    if asked.gate or asked.record:
+        raise UsageError("a gate judges one run, and --history shows many", "--gate", "name BASE and NOW")
 
 
 def _history(

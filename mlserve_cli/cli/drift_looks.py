@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlserve_cli.cli.gate_looks import verdict_error, verdict_lines
 from mlserve_cli.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mlserve_cli.cli.terminal import Facts
+    from mlserve_cli.monitoring.drift_gate import JudgedDrift
     from mlserve_cli.profiles import ColumnDrift, Drift
 
 COLUMNS_SHOWN = 20
@@ -19,8 +21,8 @@ WORDS = {"psi": "PSI", "js": "JS", "ks": "KS", "out_of_range": "out of range"}
 HINT = "look at the columns: mlserve drift BASE RUN shows all of them; their limits stand in --drift-thresholds"
 
 
-def drift_lines(found: Drift) -> list[str]:
-    """A table of the columns, what moved most first."""
+def drift_lines(found: Drift, judged: JudgedDrift | None) -> list[str]:
+    """A table of the columns, what moved most first; then what a gate said of it."""
     widest = max(len("column"), *(len(shown(column.name, limit=40)) for column in found.columns[:COLUMNS_SHOWN]))
     head = f"{'':2}{'column':<{widest}}  {'PSI':>7} {'noise':>7} {'JS':>6} {'KS':>6}  {'mean':>21}  {'nulls':>17}"
     more = len(found.columns) - COLUMNS_SHOWN
@@ -32,11 +34,13 @@ def drift_lines(found: Drift) -> list[str]:
         *_not_compared("only in the base", found.missing),
         *_not_compared("only here", found.added),
         f"  By chance alone any alarm at all is raised in {100 * found.false_alarm_rate:g} % of such comparisons.",
+        *(verdict_lines(judged.verdict, recorded=judged.recorded) if judged is not None else []),
     ]
 
 
-def drift_facts(found: Drift, *, whole: bool) -> Facts:
-    """The verdict for machines, what moved most first: all columns (`whole`), or the first of those that drifted.
+def drift_facts(found: Drift, judged: JudgedDrift | None, *, whole: bool) -> Facts:
+    """The verdict for machines, what moved most first: all columns (`whole`), or the first of those that drifted; and
+    a gate's.
 
     With an `error`, as every command has it, where the exit code is 4.
     """
@@ -46,9 +50,13 @@ def drift_facts(found: Drift, *, whole: bool) -> Facts:
     told = found.columns if whole else _drifted(found)[:MOST_TOLD]
     facts["columns"] = [column_facts(column) for column in told]
     facts["drifted_columns"] = len(_drifted(found))
-    if found.passed:
-        return {"status": "complete", "exit_code": 0, **facts}
-    return {"status": "failed", "exit_code": 4, "error": drift_error(found), **facts}
+    if judged is not None:
+        facts |= {"verdict": msgspec.to_builtins(judged.verdict), "recorded": judged.recorded}
+    if not found.passed:
+        return {"status": "failed", "exit_code": 4, "error": drift_error(found), **facts}
+    if judged is not None and not judged.verdict.passed:
+        return {"status": "failed", "exit_code": 4, "error": verdict_error(judged.verdict), **facts}
+    return {"status": "complete", "exit_code": 0, **facts}
 
 
 def column_facts(column: ColumnDrift) -> dict[str, object]:

@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from mlserve_cli.cli import options, parse
+from mlserve_cli.cli import gate_options, options, parse
 from mlserve_cli.cli.command import option
+from mlserve_cli.cli.gate_options import GATE
 from mlserve_cli.cli.terminal import TERMINAL
 from mlserve_cli.errors import UsageError, shown
 
-LABELS, QUESTION, FIGURES, GATE = "Labels", "What is judged", "Figures", "Gate"
+LABELS, QUESTION, FIGURES = "Labels", "What is judged", "Figures"
 MOST_BINS = 100
 
 
@@ -172,6 +173,10 @@ Judge = Annotated[
         help="Hold the limits against the figure, or let it pass where its interval reaches them.",
     ),
 ]
+RecordedBy = Annotated[  # --by names slices here
+    str | None,
+    option("--recorded-by", panel=GATE, metavar="WHO", help="Who has it recorded. Default: the login name."),
+]
 
 
 def evaluate(
@@ -194,6 +199,12 @@ def evaluate(
     fail_under: FailUnder = None,
     fail_over: FailOver = None,
     judge: Judge = "value",
+    gates: gate_options.Gates = None,
+    gate: gate_options.Gate = "",
+    record: gate_options.Record = False,
+    registry: options.Registry = None,
+    why: gate_options.Why = "",
+    recorded_by: RecordedBy = None,
     input_format: options.InputFormat = None,
     delimiter: options.Delimiter = "",
     encoding: options.Encoding = "utf-8",
@@ -208,9 +219,11 @@ def evaluate(
     \b
         mlserve evaluate runs/2026-11-23 --labels outcomes.csv --on customer_id
         mlserve evaluate runs/ --labels outcomes/ --by region --fail-under auc=0.7
+        mlserve evaluate runs/ --labels new/ --gates g.toml --gate good --record
 
     Each row gets at most one label and each label belongs to at most one row, which is proved. Labels that are null or
-    missing are not known yet: the rows that have one are judged, and counted. Needs scikit-learn and scipy.
+    missing are not known yet: the rows that have one are judged, and counted. --fail-under and --fail-over are limits
+    of --gate, too, which needs no file then. Needs scikit-learn and scipy.
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
     import mlserve_cli
@@ -239,6 +252,7 @@ def evaluate(
         fail_under=_limits(fail_under or (), "--fail-under"),
         fail_over=_limits(fail_over or (), "--fail-over"),
         judge=judge,
+        gate=gate_options.gate_request(gates, gate, record=record, registry=registry, why=why, by=recorded_by),
         dialect=parse.dialect(delimiter, encoding=encoding, quote=quote, null_value=null_value),
         input_format=input_format,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mlserve_cli.cli.gate_looks import verdict_error, verdict_lines
 from mlserve_cli.cli.summary import count_text
 from mlserve_cli.errors import shown
 from mlserve_cli.monitoring.evaluation import Calibration, Evaluation, Figure, Limit, RunEvaluation, SliceEvaluation
@@ -35,7 +36,8 @@ def evaluated_lines(found: Evaluation) -> list[str]:
             "  note      a label belongs to rows of several runs: there are no figures of all of them together"
         )
     notes = [f"  no labels {shown(path, limit=400)}" for path in found.without_labels]
-    return [*lines, *notes, *(_limit_line(limit, found.judged) for limit in found.limits)]
+    limits = [_limit_line(limit, found.judged) for limit in found.limits]
+    return [*lines, *notes, *limits, *verdict_lines(found.verdict, recorded=found.recorded)]
 
 
 def evaluated_facts(found: Evaluation) -> Facts:
@@ -58,12 +60,16 @@ def evaluated_facts(found: Evaluation) -> Facts:
         "worse_slices": [f"{one.column}={one.value}" for one in judged.slices if one.worse],
         "steady_p_value": found.steady_p_value,
         "limits": msgspec.to_builtins(found.limits),
+        "verdict": msgspec.to_builtins(found.verdict),
+        "recorded": found.recorded,
     }
     broken = [limit for limit in found.limits if not limit.passed]
     if broken:
         what = "; ".join(_limit_text(limit) for limit in broken)
         hint = "look at the slices: --by COLUMN"
         facts["error"] = {"type": "GateFailed", "what": what, "where": found.judged, "hint": hint}
+    elif found.verdict is not None and not found.verdict.passed:
+        facts["error"] = verdict_error(found.verdict)
     return facts
 
 

@@ -13,6 +13,7 @@ from mlserve_cli import tables
 from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, RunMismatch, nearest, shown
 from mlserve_cli.manifest import MANIFEST_NAME, MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest
 from mlserve_cli.monitoring.profile import profile
+from mlserve_cli.monitoring.proved import profile_of
 from mlserve_cli.profiles import (
     PROFILE_NAME,
     ColumnDrift,
@@ -20,7 +21,6 @@ from mlserve_cli.profiles import (
     Profile,
     Thresholds,
     profile_path,
-    read_profile,
     read_thresholds,
 )
 from mlserve_cli.profiles import drift as drifted
@@ -130,13 +130,15 @@ def _profiled_runs(runs: str) -> tuple[list[tuple[FoundRun, Profile]], list[str]
     found: list[tuple[FoundRun, Profile]] = []
     without: list[str] = []
     for run in find_runs(runs, skipped=damaged):
-        if run.manifest.profile is None:
-            without.append(f"{_name_below(run, runs)}: it has no profile")
-            continue
         try:
-            found.append((run, read_profile(run.manifest_path.parent / run.manifest.profile.path)))
-        except (InputMissing, RunMismatch, InvalidConfig) as error:
+            its_profile = profile_of(run)
+        except (RunMismatch, InvalidConfig) as error:
             damaged.append(error)
+            continue
+        if its_profile is None:
+            without.append(f"{_name_below(run, runs)}: it has no profile")
+        else:
+            found.append((run, its_profile))
     if not found:
         raise InputMissing(
             "no run there has a profile", shown(runs, limit=400), "score with --profile on, or with a model's package"

@@ -18,6 +18,8 @@ from mlserve_cli.monitoring.evaluation import (
     Evaluation,
     RunEvaluation,
 )
+from mlserve_cli.monitoring.evaluation_gate import judged as judged_by_gate
+from mlserve_cli.monitoring.gate import NO_GATE, GateRequest, check_recordable, gate_of, only_version
 from mlserve_cli.monitoring.held import Held, each_label_once, hold, together
 from mlserve_cli.monitoring.join import Keep, LabelKeys, label_keys
 from mlserve_cli.monitoring.labels import Labels, parse_time, read_labels
@@ -50,6 +52,7 @@ def evaluate(
     fail_under: Mapping[str, float] | None = None,
     fail_over: Mapping[str, float] | None = None,
     judge: Judge = "value",
+    gate: GateRequest = NO_GATE,
     dialect: Dialect = Dialect(),
     input_format: Literal["parquet", "csv"] | None = None,
 ) -> Evaluation:
@@ -57,7 +60,8 @@ def evaluate(
 
     `on` names the id: columns of the run, or a mapping of them to the label files' names; without it, the run's own id
     column. The labels are in column `label`. For a classifier `positive` says which label counts as positive: a value,
-    or a comparison as in ">15". `by` are columns of the run, of the label files or of the run's input.
+    or a comparison as in ">15". `by` are columns of the run, of the label files or of the run's input. `gate` names one
+    whose verdict on the version that made the scores is wanted; `fail_under` and `fail_over` are limits of it too.
 
     Raises UsageError (2), InputMissing (66), DataError (65) where the run or the labels do not hold, an id stands twice
     or no label belongs to any row, ExtraMissing (69) without scikit-learn and scipy.
@@ -69,7 +73,10 @@ def evaluate(
         raise UsageError("--as-of needs to know when a label became known", "--as-of", "name the column: --label-time")
     if label_time is not None and as_of is None and labels_keep == "error":
         raise UsageError("the times of labels decide nothing", "--label-time", "say --as-of or --labels-keep too")
+    judging = gate_of(gate, has_limits=bool(fail_under or fail_over))
     found = find_runs(*runs)
+    if gate.record:
+        check_recordable(only_version(found), gate)
     pairs = _id_pairs(found, on)
     told = read_labels(
         labels,
@@ -89,7 +96,7 @@ def evaluate(
     overall = _evaluated(together(held), settings) if len(held) > 1 and each_label_once(held) else None
     judged = overall or each[-1]
     limits = check_limits(judged, fail_under=fail_under or {}, fail_over=fail_over or {}, judge=judge)
-    return Evaluation(
+    evaluation = Evaluation(
         format=EVALUATION_FORMAT,
         passed=all(limit.passed for limit in limits),
         kind=labelled[0].outcomes.kind,
@@ -107,6 +114,10 @@ def evaluate(
         judged="all runs together" if overall is not None else judged.path,
         limits=limits,
     )
+    if judging is None:
+        return evaluation
+    rests_on = found if overall is not None else (labelled[-1].run,)
+    return judged_by_gate(evaluation, judging, gate, runs=rests_on, labels=told, judge=judge)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mlserve_cli.contract import Sealed, Value
+from mlserve_cli.registry import Verdict
 
 EVALUATION_FORMAT = 1
 Kind = Literal["binary", "multiclass", "regression"]
@@ -137,8 +138,10 @@ class Evaluation(Sealed, frozen=True):
     """Runs held against labels that came in later.
 
     `overall` is over all runs together; None for one run, and where a label would count in two of them. `judged` says
-    what the limits were held against. `ranked_by` is the metric that slices and runs are compared by, `steady_p_value`
-    the chance that it differs so much from run to run where nothing changed (Cochran's Q).
+    what the limits were held against, and the gate: `verdict` is what that said, `recorded` the version in whose
+    history it stands. `passed` where every limit holds and the gate says yes. `ranked_by` is the metric that slices and
+    runs are compared by, `steady_p_value` the chance that it differs so much from run to run where nothing changed
+    (Cochran's Q).
     """
 
     known_format = EVALUATION_FORMAT
@@ -157,4 +160,6 @@ class Evaluation(Sealed, frozen=True):
     steady_p_value: float | None
     judged: str
     limits: tuple[Limit, ...]
+    verdict: Verdict | None = None
+    recorded: str = ""
     digest: str = ""

@@ -49,6 +49,12 @@ class Gate(Value, frozen=True):
     most: dict[str, float]
     why: str = ""
 
+    def tightened(self, *, least: Mapping[str, float], most: Mapping[str, float]) -> Gate:
+        """With these limits too; of two on one figure the stricter counts."""
+        both_least = {**self.least, **{name: max(limit, self.least.get(name, limit)) for name, limit in least.items()}}
+        both_most = {**self.most, **{name: min(limit, self.most.get(name, limit)) for name, limit in most.items()}}
+        return msgspec.structs.replace(self, least=both_least, most=both_most)
+
     def judge(self, figures: Mapping[str, float], *, by: str, rows: int) -> Verdict:
         """Whether every limit holds. A figure that is not there, or is no number, keeps none."""
         limits = self.most | {f"{LEAST}{figure}": limit for figure, limit in self.least.items()}
@@ -99,7 +105,8 @@ def proof_of(history: History, *, name: str, alias: str, version: int, gate: str
         raise GateFailed(
             f"gate {gate} has not judged {name}:{version}",
             "",
-            f"mlserve compare {name}@{alias} {name}:{version} --input DATA --gate {gate} --record",
+            f"mlserve compare {name}@{alias} {name}:{version} --input DATA --gate {gate} --record; "
+            "evaluate and drift record verdicts too",
         )
     verdict = latest.verdict
     if not verdict.passed:
@@ -111,6 +118,18 @@ def proof_of(history: History, *, name: str, alias: str, version: int, gate: str
         )
     _refuse_stale(history, latest, verdict, name=name, alias=alias)
     return history.digests[latest.sequence - 1]
+
+
+def refuse_another_question(history: History, verdict: Verdict, *, name: str) -> None:
+    """A gate's name stands for one question: what `compare` refused is not passed by an evaluation with few limits."""
+    for entry in history.verdicts.values():
+        said = entry.verdict if entry.version in history.versions else None
+        if said is not None and said.gate == verdict.gate and said.by != verdict.by:
+            raise UsageError(
+                f"gate {verdict.gate} of {name} is judged by {shown(said.by)}, not by {shown(verdict.by)}",
+                f"as on {name}:{entry.version}, {entry.when}",
+                "give this one a name of its own",
+            )
 
 
 def _refuse_stale(history: History, latest: Entry, verdict: Verdict, *, name: str, alias: str) -> None:

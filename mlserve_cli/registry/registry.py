@@ -13,7 +13,7 @@ import msgspec
 
 from mlserve_cli import storage
 from mlserve_cli.errors import InvalidModel, InvalidRegistry, UnknownModel, UsageError, nearest, shown
-from mlserve_cli.registry.gates import proof_of
+from mlserve_cli.registry.gates import proof_of, refuse_another_question
 from mlserve_cli.registry.history import HISTORY_FORMAT, Action, Entry, History, Verdict
 from mlserve_cli.registry.names import checked_name, is_name
 from mlserve_cli.registry.package_file import PACKAGE_FILE, PACKAGE_FORMAT, PackageFile
@@ -128,7 +128,8 @@ class Registry(msgspec.Struct, frozen=True):
     def record_verdict(self, name: str, version: int, verdict: Verdict, *, why: str = "", by: str = "") -> Change:
         """What a gate said of a version becomes a part of the history. Later verdicts of that gate take its place.
 
-        Where the latest says the very same already, nothing is written: a task may be retried.
+        Where the latest says the very same already, nothing is written: a task may be retried. UsageError (2) where
+        another command judges by that name: its yes would take the place of an answer to another question.
         """
         checked_name(verdict.gate, what="gate")
         self.history(name)
@@ -136,6 +137,7 @@ class Registry(msgspec.Struct, frozen=True):
             added = history.versions.get(version)
             if added is None:
                 raise self._no_version(name, version, history)
+            refuse_another_question(history, verdict, name=name)
             latest = history.verdicts.get((version, verdict.gate))
             already = latest is not None and latest.verdict == verdict
             if not already:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mlserve_cli import storage, tables
 from mlserve_cli.contract import decode_sealed
-from mlserve_cli.errors import InputMissing, MlserveError, RunMismatch, UsageError, shown
+from mlserve_cli.errors import InputMissing, MlserveError, UsageError, shown
 from mlserve_cli.manifest import Manifest, OutputFile
 from mlserve_cli.manifest.find import FoundRun
 from mlserve_cli.monitoring.evaluation import Evaluation, RunEvaluation
+from mlserve_cli.monitoring.proved import profile_of, prove
 from mlserve_cli.profiles import Profile, read_profile
 
 ROWS_SET_ASIDE_SHOWN = 10
@@ -60,16 +61,6 @@ def gather(run: FoundRun, *, evaluation: str | None = None, baseline: str | None
     )
 
 
-def profile_of(run: FoundRun) -> Profile | None:
-    """The run's profile, proved; None where it has none."""
-    found = run.manifest.profile
-    if found is None:
-        return None
-    path = run.manifest_path.parent / tables.os_path(found.path)
-    _prove(path, found.sha256)
-    return read_profile(path)
-
-
 def _own_baseline(manifest: Manifest) -> Profile | None:
     """What the run was compared with, as long as it is still there and the same."""
     if manifest.drift is None:
@@ -110,19 +101,10 @@ def _first_rows_set_aside(manifest: Manifest, root: Path) -> tuple[SetAside, ...
 
 def _rows_of(file: OutputFile, root: Path) -> list[SetAside]:
     path = root / tables.os_path(file.path)
-    _prove(path, file.sha256)
+    prove(path, file.sha256)
     names = ["source_file", "source_row", "column", "reason", "value"]
     first = tables.read_part(path, columns=names).slice(0, ROWS_SET_ASIDE_SHOWN)
     return [
         SetAside(file=file, row=row, column=column or "", reason=reason, value=value or "")
         for file, row, column, reason, value in zip(*(first[name].to_pylist() for name in names), strict=True)
     ]
-
-
-def _prove(path: Path, sha256: str) -> None:
-    if not path.is_file() or storage.record_of(path).sha256 != sha256:
-        raise RunMismatch(
-            "a file is not what the manifest says" if path.is_file() else "a file is missing",
-            shown(str(path), limit=400),
-            "mlserve verify says all that is wrong with the run",
-        )

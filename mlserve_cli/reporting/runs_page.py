@@ -9,9 +9,9 @@ from statistics import median
 from mlserve_cli.errors import MlserveError
 from mlserve_cli.manifest import Manifest
 from mlserve_cli.manifest.find import FoundRun
+from mlserve_cli.monitoring.proved import profile_of
 from mlserve_cli.profiles import ColumnProfile, Profile, quantiles
 from mlserve_cli.reporting.blocks import Cell, Column, Fact, Row, Table, number, table
-from mlserve_cli.reporting.gather import profile_of
 from mlserve_cli.reporting.heat import Heat, heat_of
 from mlserve_cli.reporting.labels import labels_of
 from mlserve_cli.reporting.render import render

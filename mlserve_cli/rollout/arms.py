@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlserve_cli.contract import Contract
 from mlserve_cli.errors import DataError, InputMissing, MlserveError, shown
 from mlserve_cli.manifest import FoundRun, SplitAccount
+from mlserve_cli.monitoring.gate import evidence_of, spelled
 from mlserve_cli.monitoring.labels import Labels
 from mlserve_cli.monitoring.run_rows import matrix_of, read_rows, score_columns
 from mlserve_cli.planning import PlannedSplit
@@ -32,7 +33,7 @@ from mlserve_cli.rollout.quality import (
 )
 from mlserve_cli.rollout.request import CompareRequest
 from mlserve_cli.rollout.shift import joined, measured
-from mlserve_cli.rollout.sides import evidence_of, is_called, spelled, subject_of
+from mlserve_cli.rollout.sides import is_called, subject_of
 from mlserve_cli.rollout.values import Arms, Comparison, Labelled, Measured
 
 ODD = 1e-3  # a mismatch that is less likely than this is told: of a thousand sound splits one is suspected

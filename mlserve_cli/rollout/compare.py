@@ -8,12 +8,13 @@ from pathlib import Path
 
 from mlserve_cli.errors import UsageError, shown
 from mlserve_cli.manifest import FoundRun, find_runs
+from mlserve_cli.monitoring.gate import evidence_of, gate_of
 from mlserve_cli.rollout.arms import compare_arms
-from mlserve_cli.rollout.gate import gate_of, judged
+from mlserve_cli.rollout.gate import judged
 from mlserve_cli.rollout.paired import compare_pairs, ids_for, labels_for
 from mlserve_cli.rollout.request import CompareRequest
 from mlserve_cli.rollout.shadow import compare_challenger
-from mlserve_cli.rollout.sides import aside, cost_ratio, evidence_of, only_run, side_of, subject_of
+from mlserve_cli.rollout.sides import aside, cost_ratio, only_run, side_of, subject_of
 from mlserve_cli.rollout.values import Compared, Comparison, Kind
 from mlserve_cli.scoring import SILENT, Observer, ScoreRequest
 from mlserve_cli.scoring.score_run import score_as
@@ -24,16 +25,14 @@ def compare(request: CompareRequest, *, observer: Observer = SILENT) -> Compared
 
     The verdict of a gate that said no stands in the result, whose `exit_code` is 4 then; nothing is raised for it.
     """
-    gate = gate_of(request.gates, request.gate, record=request.record)
+    gate = gate_of(request.gate)
     if request.scoring is not None:
         found = Compared((_models(request, request.scoring, observer=observer),))
     elif request.b:
         found = Compared((_runs(request, only_run(request.a), only_run(request.b), kind="runs"),))
     else:
         found = _one_subject(request)
-    if gate is None:
-        return found
-    return judged(found, gate, record=request.record, registry=request.registry, why=request.why, by=request.by)
+    return found if gate is None else judged(found, gate, request.gate)
 
 
 def _models(request: CompareRequest, scoring: ScoreRequest, *, observer: Observer) -> Comparison:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlserve_cli.monitoring.gate import NO_GATE, GateRequest
 from mlserve_cli.rollout.intervals import CONFIDENCE, EXPECTED_ROWS, Sureness
 from mlserve_cli.rollout.quality import Asked
 from mlserve_cli.scoring import ScoreRequest
@@ -36,12 +37,7 @@ class CompareRequest:
     confidence: float = CONFIDENCE
     expected_rows: int = EXPECTED_ROWS
     moved: int = MOST_MOVED
-    gates: str | None = None
-    gate: str = ""
-    record: bool = False
-    registry: str | None = None
-    why: str = ""
-    by: str = ""
+    gate: GateRequest = NO_GATE
 
     @property
     def sure(self) -> Sureness:

@@ -8,11 +8,12 @@ import numpy as np
 
 from mlserve_cli.errors import InputMissing, UsageError, shown
 from mlserve_cli.manifest import ChallengerAccount, FoundRun
+from mlserve_cli.monitoring.gate import evidence_of, spelled
 from mlserve_cli.planning import PlannedRival
 from mlserve_cli.rollout.paired import compare_pairs, ids_for, labels_for
 from mlserve_cli.rollout.pairs import written
 from mlserve_cli.rollout.request import CompareRequest
-from mlserve_cli.rollout.sides import evidence_of, is_called, side_of, spelled, subject_of
+from mlserve_cli.rollout.sides import is_called, side_of, subject_of
 from mlserve_cli.rollout.values import Comparison
 
 Beside = tuple[FoundRun, PlannedRival, ChallengerAccount]

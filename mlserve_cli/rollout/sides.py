@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlserve_cli.contract import sha256_of
 from mlserve_cli.errors import UsageError, shown
 from mlserve_cli.manifest import FoundRun, Manifest, ModelAccount, find_runs
-from mlserve_cli.monitoring.labels import Labels
+from mlserve_cli.monitoring.gate import called, spelled
 from mlserve_cli.monitoring.run_rows import id_columns, read_rows
 from mlserve_cli.planning import PlannedRival
 from mlserve_cli.rollout.pairs import Side, written
 from mlserve_cli.rollout.values import Subject
-from mlserve_cli.tables import text_of
-
-RUNS_NAMED = 20
 
 
 def only_run(named: str) -> FoundRun:
@@ -43,18 +39,6 @@ def subject_of(account: ModelAccount) -> Subject:
     return Subject(spelled(account), account.name, account.version, account.digest, account.registry)
 
 
-def evidence_of(runs: Sequence[FoundRun], labels: Labels | None) -> dict[str, str]:
-    """The digest of each run's manifest and each file of labels that a comparison rests on.
-
-    Of many runs it is one over all of theirs: a verdict goes into a history that everybody reads.
-    """
-    found = {called(run): run.manifest.digest for run in runs}
-    if len(found) > RUNS_NAMED:
-        found = {f"{len(found)} runs, the last {called(runs[-1])}": f"sha256:{sha256_of(sorted(found.items()))}"}
-    told = {} if labels is None else {f"labels {name}": digest for name, digest in labels.sources.items()}
-    return {**found, **told}
-
-
 def aside(runs: Sequence[FoundRun]) -> tuple[str, ...]:
     """Rows that one of the models could not score."""
     return tuple(
@@ -64,19 +48,9 @@ def aside(runs: Sequence[FoundRun]) -> tuple[str, ...]:
     )
 
 
-def called(run: FoundRun) -> str:
-    """A run's place, as text."""
-    return text_of(str(run.path))
-
-
 def is_called(model: ModelAccount, wanted: str) -> bool:
     """Whether people mean this model by NAME, NAME:VERSION, or nothing at all."""
     return wanted in ("", model.name, spelled(model), f"{model.name}@{model.alias}")
-
-
-def spelled(model: ModelAccount) -> str:
-    """NAME:VERSION, or the name alone."""
-    return f"{model.name}:{model.version}" if model.version else model.name
 
 
 def cost_ratio(a: Manifest, b: Manifest) -> float | None:

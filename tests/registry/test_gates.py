@@ -11,10 +11,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlserve_cli import model as life
 from mlserve_cli.errors import GateFailed, InputMissing, InvalidConfig, InvalidRegistry, UnknownModel, UsageError
-from mlserve_cli.registry import GateResult, PackageFile, Registry, Verdict, read_gate, write_package
+from mlserve_cli.registry import Gate, GateResult, PackageFile, Registry, Verdict, read_gate, write_package
 from mlserve_cli.registry.history import Entry, encode_entry, entry_name
 from tests.models import linear, save
 from tests.registry.shelves import filled, package, started
@@ -361,6 +363,31 @@ def test_a_figure_that_is_not_there_passes_no_gate(tmp_path: Path) -> None:
         {"rows": 100.0, "agrement": 1.0, "cost_ratio": 1.0, "shift.score_high": 0.0}, by="compare", rows=1
     )
     assert refused.reasons == ("there is no figure agreement (did you mean agrement?)",)
+
+
+FIGURES = st.sampled_from(["rows", "auc", "psi.a"])
+LIMITS = st.dictionaries(FIGURES, st.sampled_from([0.0, 0.5, 1.0]))
+GATE = st.builds(Gate, st.just("shadow"), LIMITS, LIMITS)
+
+
+@given(GATE, GATE, st.dictionaries(FIGURES, st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, float("nan")])))
+def test_a_tightened_gate_passes_what_both_would_pass(one: Gate, other: Gate, figures: dict[str, float]) -> None:
+    both = one.tightened(least=other.least, most=other.most)
+    said = [gate.judge(figures, by="compare", rows=1).passed for gate in (one, other, both)]
+    assert said[2] == (said[0] and said[1])
+
+
+def test_a_name_stands_for_one_question(registry: Registry) -> None:
+    """What a comparison refused is not passed by an evaluation that was asked for less."""
+    registry.record_verdict("churn", 2, verdict(registry, passed=False))
+    easy = msgspec.structs.replace(verdict(registry, passed=True), by="evaluate")
+    for version in (2, 3):
+        with pytest.raises(UsageError, match="gate shadow of churn is judged by compare, not by evaluate"):
+            registry.record_verdict("churn", version, easy)
+    registry.set_alias("churn", "champion", 1)
+    registry.remove("churn", 2)
+    registry.record_verdict("churn", 3, easy)
+    assert promoted(registry) == 3
 
 
 BAD_FILES = {

@@ -186,7 +186,7 @@ def _verdict_line(entry: Entry) -> str:
     verdict = entry.verdict
     if verdict is None:
         return ""
-    against = f" against {shown(verdict.against_name)}" if verdict.against_name else ""
+    against = f" against {shown(verdict.against_name)}" if verdict.against_name else f", by {shown(verdict.by)}"
     why = f": {'; '.join(verdict.reasons)}" if verdict.reasons else ""
     return f"  gate      {_said(entry)} on {verdict.rows:,} rows{against}, {_minute(entry.when)}{why}"
 

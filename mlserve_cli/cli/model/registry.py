@@ -270,7 +270,7 @@ def alias(
         mlserve model alias churn@champion 4 --why "0.02 more AUC on October"
         mlserve model alias churn@champion 4 --if-passes promotion
 
-    `mlserve compare … --gate NAME --record` records verdicts.
+    `mlserve compare`, `evaluate` and `drift` record verdicts, each with --gate NAME --record.
     """
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
     from mlserve_cli import model as life
