@@ -16,7 +16,7 @@ from mlserve_cli.optimize.rows import Rows, scores_of
 from mlserve_cli.session import Predictor
 
 SPEED_S = 2.0
-ROUND_S = 0.05
+ROUNDS = 40
 LEAST_ROUNDS, MOST_ROUNDS = 9, 101
 BATCH_TRIAL_ROWS = 4_096
 SMALL_BATCHES = (1, 7, 64)
@@ -24,22 +24,28 @@ LEAST_PROBABILITY = 1e-15
 
 
 def speed_ratio(
-    parent: Predictor, child: Predictor, rows: Rows, *, batch_rows: int, child_rows: Rows | None = None
+    parent: Predictor,
+    child: Predictor,
+    rows: Rows,
+    *,
+    batch_rows: int,
+    child_rows: Rows | None = None,
+    seconds: float = SPEED_S,
 ) -> dict[str, float]:
     """Rows a second of both on one thread of this machine, and how many times as fast the child is.
 
-    They take turns, since other work slows both alike then, and of each the median round counts. `child_rows` are the
-    same rows, where the child takes them otherwise.
+    They take turns, since other work slows both alike then, and of each the median round counts: rounds so short that
+    `ROUNDS` fit into `seconds`. `child_rows` are the same rows, where the child takes them otherwise.
     """
     batches = {"parent": _full_batches(rows, batch_rows), "child": _full_batches(child_rows or rows, batch_rows)}
     count = min(
-        _batches_of_a_round(parent, batches["parent"]),
-        _batches_of_a_round(child, batches["child"]),
+        _batches_of_a_round(parent, batches["parent"], seconds=seconds / ROUNDS),
+        _batches_of_a_round(child, batches["child"], seconds=seconds / ROUNDS),
     )
     times: dict[str, list[float]] = {"parent": [], "child": []}
     started = time.perf_counter()
     for turn in range(MOST_ROUNDS):
-        if turn >= LEAST_ROUNDS and time.perf_counter() - started > SPEED_S:
+        if turn >= LEAST_ROUNDS and time.perf_counter() - started > seconds:
             break
         for name, predictor in (("parent", parent), ("child", child)):
             times[name].append(_seconds(predictor, batches[name], count))
@@ -106,11 +112,11 @@ def _full_batches(rows: Rows, batch_rows: int) -> list[dict[str, NDArray[Any]]]:
     return [batch for batch in batches if len(next(iter(batch.values()))) == batch_rows] or batches
 
 
-def _batches_of_a_round(predictor: Predictor, batches: list[dict[str, NDArray[Any]]]) -> int:
+def _batches_of_a_round(predictor: Predictor, batches: list[dict[str, NDArray[Any]]], *, seconds: float) -> int:
     """So many that a round is long enough for the clock; the first run, which allocates, does not count."""
     _seconds(predictor, batches, 1)
     once = _seconds(predictor, batches, min(len(batches), 4)) / min(len(batches), 4)
-    return max(1, min(int(ROUND_S / max(once, 1e-7)), 10_000))
+    return max(1, min(int(seconds / max(once, 1e-7)), 10_000))
 
 
 def _seconds(predictor: Predictor, batches: list[dict[str, NDArray[Any]]], count: int) -> float:

@@ -27,7 +27,7 @@ from mlserve_cli.optimize.graph import (
     without_outputs,
 )
 from mlserve_cli.optimize.made import Child, Made, Place, make
-from mlserve_cli.optimize.measure import speed_ratio
+from mlserve_cli.optimize.measure import SPEED_S, speed_ratio
 from mlserve_cli.optimize.methods import parse_model
 from mlserve_cli.optimize.narrow import Columns, narrow_to_trees
 from mlserve_cli.optimize.parent import Parent
@@ -42,7 +42,8 @@ NAMES = "feature_names"  # of the metadata
 
 @dataclass(frozen=True, slots=True)
 class PruneRequest:
-    """What `mlserve model prune` is asked for. `sparsity` is the share of weights to set to zero, 0 for none.
+    """What `mlserve model prune` is asked for. `sparsity` is the share of weights to set to zero, 0 for none,
+    and `speed_s` how long speed is measured.
 
     Without data the package's golden rows are the rows that must score alike.
     """
@@ -51,6 +52,7 @@ class PruneRequest:
     rows: RowsRequest
     sparsity: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    speed_s: float = SPEED_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def prune(request: PruneRequest, place: Place) -> Made:
         if request.sparsity
         else (identity(scores, scores_of(predictor, pruned.inputs_of(rows), batch_rows=parent.batch_rows), pruned),)
     )
-    gates = (*gates, _speed(parent, pruned, predictor, rows))
+    gates = (*gates, _speed(parent, pruned, predictor, rows, seconds=request.speed_s))
     notes = (*notes, *rows_notes(rows), *([_NO_FASTER] if request.sparsity else []))
     return make(parent, _child(pruned, predictor, gates, notes, request, lossless=len(before)), place)
 
@@ -316,10 +318,15 @@ def _judged(parent: Parent, pruned: Pruned, predictor: Predictor, rows: Rows, li
     return Bench.of(parent, rows, limits).judge(_Narrow(predictor, pruned))
 
 
-def _speed(parent: Parent, pruned: Pruned, predictor: Predictor, rows: Rows) -> GateResult:
+def _speed(parent: Parent, pruned: Pruned, predictor: Predictor, rows: Rows, *, seconds: float) -> GateResult:
     """Told, not judged: what is lossless may be as slow as before."""
     figures = speed_ratio(
-        parent.predictor, predictor, rows, batch_rows=parent.batch_rows, child_rows=pruned.inputs_of(rows)
+        parent.predictor,
+        predictor,
+        rows,
+        batch_rows=parent.batch_rows,
+        child_rows=pruned.inputs_of(rows),
+        seconds=seconds,
     )
     figures |= {"size_ratio": len(pruned.data) / len(parent.data), "size_bytes": float(len(pruned.data))}
     return Gate("speed").judge(figures, rows=len(rows))

@@ -18,7 +18,7 @@ from mlserve_cli.errors import DataError, UsageError
 from mlserve_cli.optimize.exclude import Attempt, search
 from mlserve_cli.optimize.gate import Gate
 from mlserve_cli.optimize.made import Child, Made, Place, make
-from mlserve_cli.optimize.measure import batch_difference, speed_ratio
+from mlserve_cli.optimize.measure import SPEED_S, batch_difference, speed_ratio
 from mlserve_cli.optimize.methods import Settings, prepare
 from mlserve_cli.optimize.parent import Parent, open_parent
 from mlserve_cli.optimize.rows import Rows, rows_for
@@ -51,7 +51,10 @@ class RowsRequest:
 
 @dataclass(frozen=True, slots=True)
 class QuantizeRequest:
-    """What `mlserve model quantize` is asked for. `search_s` bounds the search for nodes to exclude; 0: no search."""
+    """What `mlserve model quantize` is asked for. `search_s` bounds the search for nodes to exclude; 0: no search.
+
+    `speed_s` is how long speed is measured.
+    """
 
     model: str
     rows: RowsRequest
@@ -59,6 +62,7 @@ class QuantizeRequest:
     limits: Limits = field(default_factory=Limits)
     allow_slower: bool = False
     search_s: float = SEARCH_S
+    speed_s: float = SPEED_S
 
 
 def quantize(request: QuantizeRequest, place: Place) -> Made:
@@ -74,7 +78,8 @@ def quantize(request: QuantizeRequest, place: Place) -> Made:
     bench = Bench.of(parent, held_out, request.limits)
     attempt = search(prepared, request.settings, bench, calibration=calibration, seconds=request.search_s)
     moved = batch_difference(attempt.predictor, held_out, parent.contract, batch_rows=parent.batch_rows)
-    speed = judged_speed(parent, attempt, held_out, least=None if request.allow_slower else 1.0, moved=moved)
+    least = None if request.allow_slower else 1.0
+    speed = judged_speed(parent, attempt, held_out, least=least, moved=moved, seconds=request.speed_s)
     return make(parent, _child(parent, attempt, request, speed, moved, held_out), place)
 
 
@@ -120,9 +125,11 @@ def read_rows(parent: Parent, request: RowsRequest, *, calibrate: bool) -> tuple
     return together.where(calibrates), together.where(~calibrates)
 
 
-def judged_speed(parent: Parent, attempt: Attempt, rows: Rows, *, least: float | None, moved: float) -> GateResult:
+def judged_speed(
+    parent: Parent, attempt: Attempt, rows: Rows, *, least: float | None, moved: float, seconds: float = SPEED_S
+) -> GateResult:
     """Speed and size beside the parent; `least` None lets it be slower. `moved`: by how much a batch moves a score."""
-    figures = speed_ratio(parent.predictor, attempt.predictor, rows, batch_rows=parent.batch_rows)
+    figures = speed_ratio(parent.predictor, attempt.predictor, rows, batch_rows=parent.batch_rows, seconds=seconds)
     figures |= {"size_ratio": len(attempt.data) / len(parent.data), "size_bytes": float(len(attempt.data))}
     figures |= {"batch_difference": moved}
     gate = Gate("speed", least={} if least is None else {"speed_ratio": least})

@@ -11,6 +11,7 @@ from mlserve_cli.scoring import ScoreRequest, score
 
 SAMPLE = Path(__file__).parents[2] / "sample_data"
 MODELS, FLIGHTS = SAMPLE / "models", SAMPLE / "flights"
+BRIEFLY_S = 0.1  # for speed that is told and not judged
 
 
 def predictions(model: str | Path, output: Path) -> pa.Table:

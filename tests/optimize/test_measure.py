@@ -84,8 +84,8 @@ def test_a_larger_network_is_found_to_be_slower_and_a_smaller_one_faster(tmp_pat
     large = _opened(models.mlp(hidden=2_048), tmp_path, "large")
     rows = Rows({"X": np.ones((2_048, 4), np.float32)}, None, 0, "")
 
-    slower = speed_ratio(small.predictor, large.predictor, rows, batch_rows=1_024)
-    faster = speed_ratio(large.predictor, small.predictor, rows, batch_rows=1_024)
+    slower = speed_ratio(small.predictor, large.predictor, rows, batch_rows=1_024, seconds=0.4)
+    faster = speed_ratio(large.predictor, small.predictor, rows, batch_rows=1_024, seconds=0.4)
 
     assert slower["speed_ratio"] < 0.5
     assert faster["speed_ratio"] > 2

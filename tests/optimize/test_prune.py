@@ -27,7 +27,7 @@ from mlserve_cli.registry import Registry
 from mlserve_cli.scoring import ScoreRequest, score
 from mlserve_cli.session import facts_of, read_facts
 from tests import models
-from tests.optimize.sample import FLIGHTS, MODELS, predictions
+from tests.optimize.sample import BRIEFLY_S, FLIGHTS, MODELS, predictions
 from tests.trees import ensembles
 from tests.trees.ensembles import Forest
 
@@ -35,7 +35,8 @@ NAMES = tuple("abcde")
 
 
 def pruned(model: Path | str, rows: Path | str, folder: Path, **more: Any) -> Made:
-    return prune(PruneRequest(str(model), RowsRequest((str(rows),), **more)), Place(output=str(folder / "pruned")))
+    request = PruneRequest(str(model), RowsRequest((str(rows),), **more), speed_s=BRIEFLY_S)
+    return prune(request, Place(output=str(folder / "pruned")))
 
 
 def matrix_file(path: Path, matrix: NDArray[Any], names: tuple[str, ...] = NAMES) -> Path:
@@ -225,7 +226,10 @@ def _package(folder: Path, model: onnx.ModelProto, *, outputs: list[str], inputs
 
 
 def test_the_sample_forest_loses_its_label_and_its_zipmap_and_scores_as_before(tmp_path: Path) -> None:
-    made = prune(PruneRequest(str(MODELS / "late-gbm"), RowsRequest(())), Place(output=str(tmp_path / "pruned")))
+    made = prune(
+        PruneRequest(str(MODELS / "late-gbm"), RowsRequest(()), speed_s=BRIEFLY_S),
+        Place(output=str(tmp_path / "pruned")),
+    )
 
     assert (
         {"TreeEnsembleClassifier"}
@@ -240,7 +244,7 @@ def test_a_version_has_its_parent_its_gate_and_its_own_golden_rows(tmp_path: Pat
     registry.add(str(MODELS / "late-pipeline"), alias="champion")
 
     made = prune(
-        PruneRequest("late-pipeline", RowsRequest((str(FLIGHTS),))),
+        PruneRequest("late-pipeline", RowsRequest((str(FLIGHTS),)), speed_s=BRIEFLY_S),
         Place(name="late-pipeline", registry=str(registry.root), why="smaller"),
     )
 
@@ -259,8 +263,8 @@ def test_a_version_has_its_parent_its_gate_and_its_own_golden_rows(tmp_path: Pat
 
 
 def test_small_weights_go_only_as_far_as_the_gate_lets_them(tmp_path: Path) -> None:
-    few = PruneRequest(str(MODELS / "late-mlp"), RowsRequest((str(FLIGHTS),)), sparsity=0.01)
-    many = PruneRequest(str(MODELS / "late-mlp"), RowsRequest((str(FLIGHTS),)), sparsity=0.9)
+    few = PruneRequest(str(MODELS / "late-mlp"), RowsRequest((str(FLIGHTS),)), sparsity=0.01, speed_s=BRIEFLY_S)
+    many = PruneRequest(str(MODELS / "late-mlp"), RowsRequest((str(FLIGHTS),)), sparsity=0.9, speed_s=BRIEFLY_S)
 
     made = prune(few, Place(output=str(tmp_path / "few")))
     with pytest.raises(GateFailed, match="parity gate said no"):
@@ -274,7 +278,10 @@ def test_small_weights_go_only_as_far_as_the_gate_lets_them(tmp_path: Path) -> N
 
 def test_where_there_is_nothing_to_prune_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to prune"):
-        prune(PruneRequest(str(MODELS / "late-mlp"), RowsRequest(())), Place(output=str(tmp_path / "same")))
+        prune(
+            PruneRequest(str(MODELS / "late-mlp"), RowsRequest(()), speed_s=BRIEFLY_S),
+            Place(output=str(tmp_path / "same")),
+        )
     with pytest.raises(UsageError, match="no weight matrix"):
         prune(
             PruneRequest(str(MODELS / "late-gbm"), RowsRequest(()), sparsity=0.5),

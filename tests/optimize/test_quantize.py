@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from mlserve_cli.optimize.trial import Bench, Limits
 from mlserve_cli.registry import Registry
 from mlserve_cli.session import read_facts
 from tests import models
-from tests.optimize.sample import FLIGHTS, MODELS, predictions
+from tests.optimize.sample import BRIEFLY_S, FLIGHTS, MODELS, predictions
 
 MLP = str(MODELS / "late-mlp")
 HAS_PACKED = importlib.util.find_spec("onnx_ir") is not None
@@ -37,7 +38,12 @@ WIDE = Limits(max_difference=1.0, mean_difference=1.0, max_flips=1.0)
 
 def made(mode: Mode, folder: Path, *, limits: Limits | None = None, name: str = "", **settings: Any) -> Made:
     request = QuantizeRequest(
-        MLP, RowsRequest((str(FLIGHTS),)), Settings(mode, **settings), limits=limits or Limits(), allow_slower=True
+        MLP,
+        RowsRequest((str(FLIGHTS),)),
+        Settings(mode, **settings),
+        limits=limits or Limits(),
+        allow_slower=True,
+        speed_s=BRIEFLY_S,
     )
     return quantize(request, Place(output=str(folder / (name or mode))))
 
@@ -137,7 +143,7 @@ def files(folder: Path, model: onnx.ModelProto) -> tuple[str, RowsRequest]:
 
 def test_a_harmful_quantisation_is_stopped_by_the_gate_and_leaves_nothing(tmp_path: Path) -> None:
     model, rows = files(tmp_path, outlier_network(rough_layers=1, layers=1))
-    request = QuantizeRequest(model, rows, Settings("dynamic", per_channel=False), allow_slower=True)
+    request = QuantizeRequest(model, rows, Settings("dynamic", per_channel=False), allow_slower=True, speed_s=BRIEFLY_S)
 
     with pytest.raises(GateFailed, match="parity gate said no") as caught:
         quantize(request, Place(output=str(tmp_path / "harmed")))
@@ -152,9 +158,8 @@ def test_a_harmful_quantisation_is_stopped_by_the_gate_and_leaves_nothing(tmp_pa
 
 def test_the_layer_that_does_the_harm_is_left_as_it_was_and_named(tmp_path: Path) -> None:
     model, rows = files(tmp_path, outlier_network(rough_layers=1, layers=2))
-    request = QuantizeRequest(
-        model, rows, Settings("dynamic", per_channel=False), limits=Limits(0.5, 0.1), allow_slower=True
-    )
+    settings = Settings("dynamic", per_channel=False)
+    request = QuantizeRequest(model, rows, settings, Limits(0.5, 0.1), allow_slower=True, speed_s=BRIEFLY_S)
 
     result = quantize(request, Place(output=str(tmp_path / "made")))
 
@@ -185,8 +190,8 @@ def test_what_is_slower_than_its_parent_is_refused_unless_that_is_allowed(tmp_pa
     rows = Rows({"X": np.ones((2_048, 4), np.float32)}, None, 0, "")
     attempt = Attempt(slow, small.open_child(slow), (), (), 1)
 
-    refused = judged_speed(small, attempt, rows, least=1.0, moved=0.0)
-    allowed = judged_speed(small, attempt, rows, least=None, moved=0.0)
+    refused = judged_speed(small, attempt, rows, least=1.0, moved=0.0, seconds=0.4)
+    allowed = judged_speed(small, attempt, rows, least=None, moved=0.0, seconds=BRIEFLY_S)
 
     with pytest.raises(GateFailed, match=r"speed ratio is 0\.\d+, at least 1 is allowed"):
         demand([refused], where="")
@@ -200,8 +205,8 @@ def test_labels_add_a_gate_and_the_metrics_of_the_child(tmp_path: Path) -> None:
     late = pa.array([None if delay is None else delay > 15 for delay in table["arr_delay"].to_pylist()])
     pq.write_table(table.append_column("late", late), labelled)
     rows = RowsRequest((str(labelled),), labels="late")
-    request = QuantizeRequest(MLP, rows, Settings("fp16"), allow_slower=True)
-    strict = QuantizeRequest(MLP, rows, Settings("fp16"), limits=Limits(max_quality_loss=-1.0), allow_slower=True)
+    request = QuantizeRequest(MLP, rows, Settings("fp16"), allow_slower=True, speed_s=BRIEFLY_S)
+    strict = replace(request, limits=Limits(max_quality_loss=-1.0))
 
     result = quantize(request, Place(output=str(tmp_path / "made")))
     with pytest.raises(GateFailed, match="quality gate said no: quality lost"):
