@@ -82,9 +82,9 @@ class Challengers:
         mapper: Mapper = map,
     ) -> None:
         """Score a chunk beside the champion, which kept the rows `kept` of it and writes them as `written`."""
-        sampled = tables.spread_evenly(self._start_row, converted.rows, wanted=SAMPLED_PAIRS, total=self._plan.rows)[
-            kept
-        ]
+        sampled = tables.spread_evenly(self._start_row, converted.rows, wanted=SAMPLED_PAIRS, total=self._plan.rows)
+        if len(kept) < converted.rows:
+            sampled = sampled[kept]
         self._start_row += converted.rows
         for one in self._several:
             if one.error:
@@ -112,15 +112,13 @@ class Challengers:
             return
         columns = converted_for(own, chunk, beside=self._plan, converted=converted, shard=shard)
         scored, _ = score_rows(columns, plan=own, predictor=predictor, clock=one.clock, mapper=mapper)
-        places = _places(scored, kept, rows=converted.rows)
-        predictions = _beside(scored, places, own)
-        present = places >= 0
-        one.rows_failed += len(kept) - int(np.count_nonzero(present))
+        predictions, missing = _beside(scored, kept, own, rows=converted.rows)
         ids = written.select(id_schema(self._plan).names)
         one.held.append(pa.Table.from_arrays([*ids.columns, *predictions.columns], schema=part_schema(self._plan, own)))
-        if not present.all():
-            rows = int64_array(np.flatnonzero(present))
-            written, predictions, sampled = written.take(rows), predictions.take(rows), sampled[present]
+        if missing is not None:
+            one.rows_failed += int(np.count_nonzero(missing))
+            rows = int64_array(np.flatnonzero(~missing))
+            written, predictions, sampled = written.take(rows), predictions.take(rows), sampled[~missing]
         one.comparison.add(written, predictions, sampled=sampled)
 
     def _publish_one(self, one: _Beside, staging: storage.Staging, task: Task) -> RivalRecord:
@@ -171,25 +169,25 @@ def _told(error: Exception) -> str:
     return str(error) if isinstance(error, MlserveError) else f"{type(error).__name__}: {error}"
 
 
-def _places(scored: ScoredRows, kept: Rows, *, rows: int) -> Rows:
-    """Where among the challenger's rows each of the champion's stands, -1 where it has none."""
-    if len(scored.kept) == len(kept) and np.array_equal(scored.kept, kept):
-        return np.arange(len(kept))
-    at = np.full(rows, -1, np.int64)
-    at[scored.kept] = np.arange(len(scored.kept))
-    return at[kept]
+def _beside(scored: ScoredRows, kept: Rows, own: Plan, *, rows: int) -> tuple[pa.Table, NDArray[np.bool_] | None]:
+    """The challenger's columns at the champion's rows `kept`, and at which of them it has none; None where it has all.
 
-
-def _beside(scored: ScoredRows, places: Rows, own: Plan) -> pa.Table:
-    """The challenger's columns at the champion's rows."""
+    `rows` is how many the chunk has, whose positions `kept` are.
+    """
     schema = features.output_schema(own.contract)
     if len(scored.kept) == 0:
-        return pa.Table.from_arrays([pa.nulls(len(places), one.type) for one in schema], schema=schema)
+        nulls = [pa.nulls(len(kept), one.type) for one in schema]
+        return pa.Table.from_arrays(nulls, schema=schema), np.ones(len(kept), np.bool_)
     predictions = features.output_table(own.contract, scored.outputs)
-    if len(places) == len(scored.kept) and (places >= 0).all():
-        return predictions
-    missing = pa.py_buffer(np.packbits(places >= 0, bitorder="little"))
-    return predictions.take(pa.Array.from_buffers(pa.int64(), len(places), [missing, pa.py_buffer(places)]))
+    if len(scored.kept) == len(kept) and (len(kept) == rows or np.array_equal(scored.kept, kept)):
+        return predictions, None
+    places = np.full(rows, -1, np.int64)
+    places[scored.kept] = np.arange(len(scored.kept))
+    places = places[kept]
+    missing = places < 0
+    present = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    indices = pa.Array.from_buffers(pa.int64(), len(places), [present, pa.py_buffer(places)])
+    return predictions.take(indices), missing if missing.any() else None
 
 
 def _write(one: _Beside, staging: storage.Staging, task: Task, plan: Plan) -> storage.FileRecord:

@@ -149,6 +149,7 @@ def spread_evenly(start_row: int, rows: int, *, wanted: int, total: int) -> NDAr
     """Which of `rows` rows from `start_row` on are among `wanted` of all `total`, evenly spread (bool, [rows])."""
     if total <= wanted:
         return np.ones(rows, np.bool_)
-    places = np.arange(start_row, start_row + rows + 1, dtype=np.int64) * wanted // total
-    chosen: NDArray[np.bool_] = places[1:] > places[:-1]
+    numbers = np.arange(start_row * wanted // total, (start_row + rows) * wanted // total, dtype=np.int64) + 1
+    chosen = np.zeros(rows, np.bool_)
+    chosen[-(-numbers * total // wanted) - 1 - start_row] = True  # the first row by which so many are due
     return chosen

@@ -1,13 +1,17 @@
 """What a challenger costs: a run with one beside the same run without, and the inference that it brings along.
 
-    python tests/benchmarks/challenger.py
-    python tests/benchmarks/challenger.py --rows 2000000 --rounds 9
-    python tests/benchmarks/challenger.py --champion champion.onnx --challenger other.onnx --data rows/
+    python -m tests.benchmarks.challenger
+    python -m tests.benchmarks.challenger --rows 4000000 --rounds 9
+    python -m tests.benchmarks.challenger --champion champion.onnx --challenger other.onnx --data rows/
 
 Whole processes take turns, and their processor time is compared, which another process on the machine moves less than
 the clock. Of each round's difference the challenger's own inference is taken off, measured on the same rows, converted
 already; what is left, as a share of the run without it, must stay under 5 %: converting, comparing, writing, and
-opening the model. Printed beside: what a canary of a tenth and a split of halves between both models cost.
+opening the model. Beside it stands the same without any inference, the champion's neither, as the manifests have it:
+less of what is left is noise then. With --split: what a canary of a tenth and halves cost.
+
+Without models of your own: the trees of `profiling` as champion, other trees or a network beside, and the other way
+round, on 28 columns.
 """
 
 from __future__ import annotations
@@ -20,13 +24,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TypeAlias
 
 from mlserve_cli import ScoreRequest
 from mlserve_cli.scoring import SILENT
@@ -36,18 +39,22 @@ from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.plan import make_plan
 from mlserve_cli.scoring.rivals import resolve_all, with_rivals
 from mlserve_cli.scoring.rows import first_rows
-from tests.benchmarks.deduplicate import COLUMNS, SHARDS, write_models
+from tests.benchmarks.profiling import COLUMNS
+from tests.benchmarks.trees import FEATURES, made_up, write_shards
+from tests.models import mlp, save
 
 GOAL = 0.05
-WAYS = ("alone", "beside", "canary", "halves")
+Ways: TypeAlias = tuple[str, ...]
+WAYS, SPLIT = ("alone", "beside"), ("canary", "halves")
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Seconds of one process: of all its threads, and by the clock."""
+    """Seconds of one process: of all its threads, by the clock, and all models' inference as the manifest has it."""
 
     cpu_s: float
     wall_s: float
+    inference_s: float
 
 
 def main() -> None:
@@ -59,26 +66,32 @@ def main() -> None:
     parser.add_argument("--challenger", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--key", default="id", help="by which rows are split")
+    parser.add_argument("--split", action="store_true", help="measure splits too: both models write the same columns")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if given.champion and given.challenger and given.data:
-            measure(given.champion, given.challenger, given.data, folder / "out", given.key, rounds=given.rounds)
-            return
-        write_rows(folder / "rows", rows=given.rows)
-        network, trees = write_models(folder)
-        for champion, challenger in ((trees, network), (trees, trees), (network, trees)):
-            other = folder / f"{challenger.stem}-2.onnx"
-            other.write_bytes(challenger.read_bytes())
-            measure(champion, other, folder / "rows", folder / "out", given.key, rounds=given.rounds)
+        if given.data is None:
+            write_shards(folder / "rows", rows=given.rows)
+        data = given.data or folder / "rows"
+        pairs = [(given.champion, given.challenger)] if given.champion and given.challenger else write_pairs(folder)
+        ways = WAYS + SPLIT if given.split else WAYS
+        for champion, challenger in pairs:
+            measure(champion, challenger, data, folder / "out", given.key, ways=ways, rounds=given.rounds)
 
 
-def measure(champion: Path, challenger: Path, data: Path, out: Path, key: str, *, rounds: int) -> None:
+def write_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Champions and challengers: trees as many as a real model has, other trees, and a network."""
+    trees, others = (save(model, folder / f"{name}.onnx") for name, model, _ in islice(made_up(), 2))
+    network = save(mlp(FEATURES, 256), folder / "mlp.onnx")
+    yield from ((trees, network), (trees, others), (network, trees))
+
+
+def measure(champion: Path, challenger: Path, data: Path, out: Path, key: str, *, ways: Ways, rounds: int) -> None:
     """Whole processes, in turns after a first go of each that does not count."""
-    taken: dict[str, list[Taken]] = {way: [] for way in WAYS}
+    taken: dict[str, list[Taken]] = {way: [] for way in ways}
     own: list[float] = []
     for number in range(rounds + 1):
-        for way in WAYS if number % 2 else reversed(WAYS):
+        for way in ways if number % 2 else reversed(ways):
             found = score(champion, challenger, data, out, key, way)
             if number:
                 taken[way].append(found)
@@ -88,12 +101,18 @@ def measure(champion: Path, challenger: Path, data: Path, out: Path, key: str, *
         (both.cpu_s - own_s - alone.cpu_s) / alone.cpu_s
         for both, own_s, alone in zip(taken["beside"], own, taken["alone"], strict=True)
     ]
+    bare = [
+        (both.cpu_s - both.inference_s - alone.cpu_s + alone.inference_s) / alone.cpu_s
+        for both, alone in zip(taken["beside"], taken["alone"], strict=True)
+    ]
     middle = statistics.median(rest)
     print(
         f"{champion.stem} with {challenger.stem}: "
         + ", ".join(f"{way} {medians(times)}" for way, times in taken.items())
         + f"; inference {statistics.median(own):.2f} s; the rest {middle:+.1%} of the run ({min(rest):+.1%} to "
-        f"{max(rest):+.1%}), {'within' if middle <= GOAL else 'OVER'} {GOAL:.0%}"
+        f"{max(rest):+.1%}), {'within' if middle <= GOAL else 'OVER'} {GOAL:.0%}; without any inference "
+        f"{statistics.median(bare):+.1%} ({min(bare):+.1%} to {max(bare):+.1%})",
+        flush=True,
     )
 
 
@@ -142,22 +161,12 @@ def score(champion: Path, challenger: Path, data: Path, out: Path, key: str, way
     subprocess.run([*command, "--model", str(champion), *options[way]], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if way == "beside":
-        (account,) = json.loads((out / "manifest.json").read_text())["challengers"]
-        assert account["status"] == "complete", account["error"]
-    return Taken(used, time.perf_counter() - began)
-
-
-def write_rows(folder: Path, *, rows: int) -> None:
-    """Ten columns of float32 that do not repeat, and an id, in Parquet as anyone writes it."""
-    folder.mkdir()
-    random = np.random.default_rng(2)
-    each = rows // SHARDS
-    for number in range(SHARDS):
-        columns = [random.normal(size=each).astype(np.float32) for _ in COLUMNS]
-        ids = np.arange(number * each, (number + 1) * each)
-        table = pa.table([ids, *columns], names=["id", *COLUMNS])
-        pq.write_table(table, folder / f"part-{number}.parquet", compression="zstd")
+    wall_s = time.perf_counter() - began
+    manifest = json.loads((out / "manifest.json").read_text())
+    beside = manifest["challengers"]
+    assert all(one["status"] == "complete" for one in beside), beside
+    inference_s = manifest["throughput"]["stages"]["inference_s"] + sum(one["inference_s"] for one in beside)
+    return Taken(used, wall_s, inference_s)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ model of their key, whoever carries it out.
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import threading
@@ -29,7 +30,7 @@ from mlserve_cli.manifest import ChallengerAccount
 from mlserve_cli.planning import Estimate, Plan
 from mlserve_cli.planning.assignment import assign
 from mlserve_cli.scoring import Silent
-from mlserve_cli.scoring.agreement import rank_correlation
+from mlserve_cli.scoring.agreement import Comparison, Pairing, rank_correlation
 from tests import dishonest, models
 from tests.scoring.runs import contents, data_bytes, model_file, numbers, request, run, scored, shard
 from tests.scoring.shards import FEATURES, Shard, moody, shards, steady
@@ -174,6 +175,25 @@ def test_ranks_of_equal_values_are_shared_as_scipy_shares_them(pairs: list[tuple
         assert found is None
     else:
         assert found == pytest.approx(stats.spearmanr(*zip(*pairs, strict=True)).statistic, abs=1e-12)
+
+
+SCORES = st.sampled_from([0.0, 0.25, 1.0, float("nan"), float("inf"), float("-inf")])
+
+
+@given(chunks=st.lists(st.lists(st.tuples(SCORES, SCORES), min_size=1, max_size=9), min_size=1, max_size=4))
+def test_scores_that_are_no_numbers_are_left_out_of_the_figures(chunks: list[list[tuple[float, float]]]) -> None:
+    comparison = Comparison(Pairing((("score", "score"),), None))
+
+    for pairs in chunks:
+        ours, theirs = (pa.table({"score": pa.array(list(each), pa.float32())}) for each in zip(*pairs, strict=True))
+        comparison.add(ours, theirs, sampled=np.ones(len(pairs), np.bool_))
+
+    apart = np.array([their - our for pairs in chunks for our, their in pairs])
+    apart = apart[np.isfinite(apart)]
+    found = comparison.columns["score"]
+    assert (found.values, found.total, found.absolute) == (len(apart), apart.sum(), np.abs(apart).sum())
+    assert found.largest == np.abs(apart).max(initial=0.0)
+    assert len(base64.b64decode(found.sample)) == 16 * len(apart)
 
 
 def test_ranks_are_compared_over_evenly_spread_rows_where_there_are_many(folder: Path) -> None:

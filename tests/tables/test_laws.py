@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlserve_cli.errors import CorruptFile
-from mlserve_cli.tables import Dialect, write_part
+from mlserve_cli.tables import Dialect, spread_evenly, write_part
 from mlserve_cli.tables._records import Rules, whole_records
 from tests.tables.files import Row, look, python_csv, read, rows_of
 
@@ -131,3 +131,18 @@ def _write_csv(path: Path, table: pa.Table, *, writer: str) -> None:
     else:
         data = python_csv(table).encode()
         path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@given(st.data(), st.integers(1, 400), st.integers(1, 500))
+def test_rows_spread_evenly_are_so_many_and_equally_far_apart_however_the_rows_are_cut(
+    data: st.DataObject, total: int, wanted: int
+) -> None:
+    chosen = [
+        start + row
+        for start, stop in itertools.pairwise(data.draw(cuts(total)))
+        for row in spread_evenly(start, stop - start, wanted=wanted, total=total).nonzero()[0].tolist()
+    ]
+
+    assert len(chosen) == min(wanted, total)
+    apart = {after - before for before, after in itertools.pairwise(chosen)}
+    assert max(apart, default=0) - min(apart, default=0) <= 1
