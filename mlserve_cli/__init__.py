@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from mlserve_cli.benchmark import BenchResult, bench
     from mlserve_cli.manifest import Manifest
     from mlserve_cli.monitoring.drift import DriftHistory, drift, drift_history
+    from mlserve_cli.monitoring.drift_gate import drift_gate
     from mlserve_cli.monitoring.evaluate import evaluate
     from mlserve_cli.monitoring.evaluation import Evaluation
+    from mlserve_cli.monitoring.gate import GateRequest
     from mlserve_cli.monitoring.profile import profile
     from mlserve_cli.profiles import Drift, Profile
     from mlserve_cli.reporting.report import Reported, report
@@ -43,6 +45,7 @@ __all__ = [
     "Drift",
     "DriftHistory",
     "Evaluation",
+    "GateRequest",
     "Manifest",
     "Preview",
     "Profile",
@@ -60,6 +63,7 @@ __all__ = [
     "bench",
     "compare",
     "drift",
+    "drift_gate",
     "drift_history",
     "evaluate",
     "inspect",
@@ -87,9 +91,11 @@ _HOMES = {
     "Drift": "profiles",
     "DriftHistory": "monitoring.drift",
     "drift": "monitoring.drift",
+    "drift_gate": "monitoring.drift_gate",
     "drift_history": "monitoring.drift",
     "Evaluation": "monitoring.evaluation",
     "evaluate": "monitoring.evaluate",
+    "GateRequest": "monitoring.gate",
     "Manifest": "manifest",
     "Profile": "profiles",
     "profile": "monitoring.profile",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mlserve_cli.optimize.baseline import baseline
     from mlserve_cli.optimize.convert import convert
     from mlserve_cli.optimize.prune import prune
     from mlserve_cli.optimize.quantize import quantize
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add",
     "alias",
+    "baseline",
     "convert",
     "history",
     "keygen",
@@ -39,6 +41,7 @@ _REGISTRY = "mlserve_cli.registry.commands"
 _HOMES = {  # function -> the module that it comes from
     "add": _REGISTRY,
     "alias": _REGISTRY,
+    "baseline": "mlserve_cli.optimize.baseline",
     "convert": "mlserve_cli.optimize.convert",
     "history": _REGISTRY,
     "list": _REGISTRY,

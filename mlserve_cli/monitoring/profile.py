@@ -74,7 +74,7 @@ def _standing(path: Path) -> Profile:
             raise UsageError(
                 "the package has no profile of its training data",
                 shown(str(path), limit=400),
-                "profile that data with it, and package it anew with --baseline",
+                "profile that data with --model, and give it to the model: mlserve model baseline",
             )
         return read_profile(Path(package.baseline_path))
     return read_profile(path)

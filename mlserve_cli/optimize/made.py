@@ -93,6 +93,20 @@ def make(parent: Parent, child: Child, place: Place) -> Made:
     """
     demand(child.gates, where="; ".join([f"made of {parent.found.spelled}", *child.steps, *child.notes]))
     described, files = _content(parent, child, place)
+    return put(parent, described, files, place, size_bytes=len(child.data), steps=child.steps, notes=child.notes)
+
+
+def put(
+    parent: Parent,
+    described: PackageFile,
+    files: Mapping[str, bytes | Path],
+    place: Place,
+    *,
+    size_bytes: int,
+    steps: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Made:
+    """What was made of `parent`, at its place. `size_bytes` is the model's."""
     if place.output:
         made = write_package(Path(place.output), described=described, files=files)
         change = None
@@ -107,9 +121,9 @@ def make(parent: Parent, child: Child, place: Place) -> Made:
         change=change,
         parent=parent.found.spelled,
         parent_bytes=len(parent.data),
-        size_bytes=len(child.data),
-        steps=child.steps,
-        notes=child.notes,
+        size_bytes=size_bytes,
+        steps=steps,
+        notes=notes,
     )
 
 

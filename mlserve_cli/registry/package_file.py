@@ -14,7 +14,7 @@ from mlserve_cli.contract import Declared, Scalar, Value
 
 PACKAGE_FORMAT = 1
 PACKAGE_FILE = "package.toml"
-Operation = Literal["package", "convert", "quantize", "prune"]
+Operation = Literal["package", "convert", "quantize", "prune", "baseline"]
 
 
 class Golden(Value, frozen=True, omit_defaults=True):

@@ -101,7 +101,7 @@ def _no_baseline(spelled: str) -> UsageError:
     return UsageError(
         f"there is nothing to compare with: {shown(spelled)} has no baseline",
         "",
-        "name a profile with --drift-profile, or give the model one: mlserve model package … --baseline profile.json",
+        "name a profile with --drift-profile, or give the model one: mlserve model baseline MODEL profile.json",
     )
 
 

@@ -16,6 +16,7 @@ OPTIONS = {  # each option of these commands, with what is different with it
         "--why --by --baseline --input-format --delimiter --encoding --quote --null-value"
     ),
     "add": "--name --registry --alias --why --by",
+    "baseline": "--name --output --registry --why --by",
     "list": "--registry",
     "show": "--registry --trust-policy",
     "alias": "--if-passes --registry --why --by",
@@ -81,6 +82,25 @@ def test_every_option_of_package_has_its_effect(shelf: Desk) -> None:
     assert said["golden"]["tolerance"] == 0.001
     assert (said["provenance"]["trained"], said["provenance"]["who"]) == ("May", "ann")
     assert (said["metrics"], said["license"], said["description"]) == ({"auc": 0.7}, "MIT", "odd")
+
+
+def test_a_baseline_makes_the_next_version_and_says_of_what(shelf: Desk) -> None:
+    assert shelf.run("profile", "rows.csv", "--model", "churn:1", "-o", "training.json").code == 0
+    ended = shelf.run(
+        "model", "baseline", "churn:1", "training.json", "--name", "churn", "--why", "late", "--by", "ann"
+    )
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines()[0] == "churn registered as churn:3"
+    assert "  step      baseline of 3 rows: rows.csv" in ended.out
+    assert (ended.last["version"], ended.last["parent"]) == (3, "churn:1")
+    shown = shelf.run("model", "show", "churn:3")
+    assert "  made by   baseline\n  parent    churn:1 " in shown.out
+    assert "  baseline  the profile of the rows that it was trained on" in shown.out
+    assert "ann" in shelf.run("model", "history", "churn").out.splitlines()[4]
+    refused = shelf.run("model", "baseline", "churn:1", "training.json")
+    assert (refused.code, refused.error["hint"]) == (2, "one of --output DIR and --name NAME")
+    elsewhere = ("model", "baseline", "churn:1", "training.json", "--name", "churn", "--registry", "elsewhere")
+    assert shelf.run(*elsewhere).code == 66
 
 
 def test_scores_that_differ_from_the_expected_ones_are_4(shelf: Desk) -> None:

@@ -22,6 +22,7 @@ class _Commands(Group):
         "rollback": Place("mlserve_cli.cli.model.registry", "rollback", "Let an alias name what it named before."),
         "history": Place("mlserve_cli.cli.model.registry", "history", "Who did what when and why."),
         "remove": Place("mlserve_cli.cli.model.registry", "remove", "Remove a version."),
+        "baseline": Place("mlserve_cli.cli.model.baseline", "baseline", "Give a model its training data's profile."),
         "quantize": Place("mlserve_cli.cli.model.optimize", "quantize", "Make a quantised version, behind gates."),
         "prune": Place("mlserve_cli.cli.model.optimize", "prune", "Make a version without what is not needed."),
         "validate": Place("mlserve_cli.cli.model.validate", "validate", "Find all that is wrong with a model."),
