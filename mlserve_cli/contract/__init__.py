@@ -1,6 +1,6 @@
 """What the columns and tensors are: the values that every layer above speaks in. No file is read here."""
 
-from mlserve_cli.contract._arrow import empty_table, int64_array, text_array
+from mlserve_cli.contract._arrow import empty_table, in_types_of, int64_array, text_array
 from mlserve_cli.contract._bind import bind
 from mlserve_cli.contract._bind_outputs import check_threshold, rename_outputs, threshold_output
 from mlserve_cli.contract._compute import compute
@@ -42,6 +42,7 @@ __all__ = [
     "compute",
     "decode_sealed",
     "empty_table",
+    "in_types_of",
     "encode_canonical",
     "encode_sealed",
     "int64_array",

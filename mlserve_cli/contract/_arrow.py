@@ -26,6 +26,16 @@ def int64_array(values: NDArray[np.int64]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
 
 
+def in_types_of(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table's columns, which are named as the schema's, losslessly in its types.
+
+    Where all have them already none of Arrow's functions is called, which take 40 ms to load.
+    """
+    if table.schema.types == schema.types:
+        return pa.Table.from_arrays(table.columns, schema=schema)
+    return table.cast(schema)
+
+
 def empty_table(schema: pa.Schema) -> pa.Table:
     """No rows of `schema`."""
     return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)

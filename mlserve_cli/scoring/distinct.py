@@ -75,6 +75,12 @@ def find_distinct(columns: Columns, rows: Rows) -> Distinct:
     return Distinct(first, place)
 
 
+def count_distinct(columns: Columns, rows: Rows) -> int:
+    """How many of few rows are distinct, without Arrow's functions, which take 40 ms to load."""
+    key = _keys(columns, rows)
+    return len(set(key.view(f"V{key.itemsize}").tolist()))
+
+
 def columns_by_name(chunk: features.Features) -> dict[str, NDArray[Any]]:
     """Every column that feeds the model, once."""
     return {name: values for part, columns in chunk.inputs for name, values in zip(part.columns, columns, strict=True)}

@@ -5,6 +5,8 @@ Decided before the plan is frozen, by the rows and the model alone and never by 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 
@@ -14,7 +16,16 @@ from mlserve_cli.errors import InvalidModel, MlserveError, shown
 from mlserve_cli.planning import LEAST_GAIN, LEAST_INFERENCE_S, Plan, Task, bytes_per_text, row_bytes, row_costs
 from mlserve_cli.planning import window_rows_for as window_rows_for_bytes
 from mlserve_cli.scoring.batches import Clock, ScoredRows, score_batches
-from mlserve_cli.scoring.distinct import LEAST_BATCH_ROWS, columns_by_name, find_distinct, rows_at, score_rows
+from mlserve_cli.scoring.distinct import (
+    LEAST_BATCH_ROWS,
+    Columns,
+    Rows,
+    columns_by_name,
+    count_distinct,
+    find_distinct,
+    rows_at,
+    score_rows,
+)
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.rows import first_rows
 from mlserve_cli.session import Predictor, TreesPredictor
@@ -92,9 +103,10 @@ def _promised(plan: Plan, facts: ModelFacts, predictor: Predictor, *, rows: int)
     if plan.rows * costs.inference_ns < LEAST_INFERENCE_S * 1e9:
         return Window(0, "the rows are few")
     first, *others = _sampled(plan)
-    share = _distinct_share(plan, first, rows=LOOK_ROWS)
+    share = _distinct_share(plan, first, rows=LOOK_ROWS, count=count_distinct)
     if share <= HOPELESS_SHARE:
-        share = float(np.mean([_distinct_share(plan, task, rows=rows) for task in (first, *others)]))
+        shares = [_distinct_share(plan, task, rows=rows, count=_count_of_many) for task in (first, *others)]
+        share = float(np.mean(shares))
     told = f"{share:.1%} of the first rows are distinct"
     return Window(rows if costs.gain(share) >= LEAST_GAIN else 0, told)
 
@@ -110,10 +122,14 @@ def _sampled(plan: Plan) -> tuple[Task, ...]:
     return tuple({task.id: task for task in (begins[0], begins[len(begins) // 2])}.values())
 
 
-def _distinct_share(plan: Plan, task: Task, *, rows: int) -> float:
+def _distinct_share(plan: Plan, task: Task, *, rows: int, count: Callable[[Columns, Rows], int]) -> float:
     chunk = first_rows(plan, task, rows=rows)
     good = np.flatnonzero(~chunk.bad)
-    return len(find_distinct(columns_by_name(chunk), good).first) / len(good) if len(good) else 1.0
+    return count(columns_by_name(chunk), good) / len(good) if len(good) else 1.0
+
+
+def _count_of_many(columns: Columns, rows: Rows) -> int:
+    return len(find_distinct(columns, rows).first)
 
 
 def _prove(plan: Plan, facts: ModelFacts, predictor: Predictor) -> None:

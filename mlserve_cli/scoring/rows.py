@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mlserve_cli import features, tables
-from mlserve_cli.contract import empty_table, int64_array, text_array
+from mlserve_cli.contract import empty_table, in_types_of, int64_array, text_array
 from mlserve_cli.planning import Plan, Task
 from mlserve_cli.scoring.batches import ScoredRows
 from mlserve_cli.scoring.carried import decode_schema
@@ -92,7 +92,7 @@ def output_rows(scored: ScoredRows, *, chunk: Chunk, shard: Shard, plan: Plan) -
 def carried_columns(chunk: Chunk, plan: Plan, *, names: Sequence[str]) -> pa.Table:
     """Those of the carried columns, in the one type that holds the values of every shard."""
     schema = decode_schema(plan.output.carried_schema)
-    return chunk.table.select(names).cast(pa.schema([schema.field(name) for name in names]))
+    return in_types_of(chunk.table.select(names), pa.schema([schema.field(name) for name in names]))
 
 
 def _sources(rows: NDArray[np.int64], *, file: str) -> list[pa.Array]:

@@ -13,6 +13,7 @@ from typing import BinaryIO, Protocol, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlserve_cli.contract import in_types_of
 from mlserve_cli.errors import UsageError, shown
 from mlserve_cli.tables._csv_text import SLICE_ROWS, csv_text, header_text
 from mlserve_cli.tables._values import Format
@@ -76,7 +77,7 @@ class PartWriter:
 
     def write(self, table: pa.Table) -> None:
         """Rows of the schema's columns, by name; losslessly cast where the type is another."""
-        table = table.select(self._schema.names).cast(self._schema)
+        table = in_types_of(table.select(self._schema.names), self._schema)
         self.rows += table.num_rows
         while self._held_rows + table.num_rows >= self._row_group_rows:
             room = self._row_group_rows - self._held_rows

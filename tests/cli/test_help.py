@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mlserve_cli import __version__
+from tests import models
 from tests.cli.desk import Desk
 from tests.cli.test_walk import COMMANDS as COMMANDS_WE_HAVE
 
@@ -50,6 +54,21 @@ def test_a_small_run_imports_nothing_that_it_does_not_use(desk: Desk) -> None:
         f"print([name for name in {unused} if name in sys.modules], file=sys.stderr); sys.exit(code)"
     )
     ended = desk.shell(f'"$PYTHON" -c "{code}" score -m linear.onnx -i rows.csv -o out')
+
+    assert (ended.code, ended.err) == (0, "[]\n")
+
+
+def test_a_run_over_trees_and_parquet_loads_neither_arrow_s_functions_nor_numpy_s_random(desk: Desk) -> None:
+    unused = ("pyarrow.compute", "numpy.random", "numpy.ma")
+    models.save(models.forest(), desk.folder / "forest.onnx")
+    values = np.random.default_rng(1).normal(size=(3, 50_000)).astype(np.float32)
+    pq.write_table(pa.table([np.arange(50_000), *values], names=["id", *"abc"]), desk.folder / "rows.parquet")
+    code = (
+        "import sys; from mlserve_cli.cli import app, run; code = run(app, sys.argv[1:]); "
+        f"print([name for name in {unused} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    asked = "-m forest.onnx -i rows.parquet -o out --id-column id --features a,b,c --predictor trees"
+    ended = desk.shell(f'"$PYTHON" -c "{code}" score {asked}')
 
     assert (ended.code, ended.err) == (0, "[]\n")
 

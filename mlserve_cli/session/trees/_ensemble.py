@@ -20,6 +20,14 @@ Reals = NDArray[np.floating[Any]]
 LEAF = 7
 
 
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """The values in order, each once. As numpy's unique(), which loads numpy.ma: 11 ms."""
+    values = np.sort(values)
+    is_first = np.concatenate([np.ones(min(len(values), 1), np.bool_), values[1:] != values[:-1]])
+    found: NDArray[Any] = values[is_first]
+    return found
+
+
 class Mode(IntEnum):
     """How a node compares: the numbers are those of TreeEnsemble version 5."""
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserve_cli.session.trees._codes import Coded, Splits, encode, split
-from mlserve_cli.session.trees._ensemble import Ensemble, Flags, Ints, Reals, Unsupported
+from mlserve_cli.session.trees._ensemble import Ensemble, Flags, Ints, Reals, Unsupported, distinct
 
 TOP_NODES = 127  # a tree with no more branches than this is evaluated whole
 TOP_OF_LARGER = 63
@@ -105,7 +105,7 @@ def _shape_of(ensemble: Ensemble) -> _Shape:
     levels: list[Ints] = []
     level, trees = ensemble.roots, np.arange(len(ensemble.roots))
     while len(level):
-        if np.any(tree[level] >= 0) or len(np.unique(level)) < len(level):
+        if np.any(tree[level] >= 0) or len(distinct(level)) < len(level):
             raise Unsupported("two branches lead to one node")
         tree[level], depth[level] = trees, len(levels)
         levels.append(level)

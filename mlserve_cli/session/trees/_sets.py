@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from msgspec.structs import replace
 
-from mlserve_cli.session.trees._ensemble import Ensemble, Ints, Mode
+from mlserve_cli.session.trees._ensemble import Ensemble, Ints, Mode, distinct
 
 
 def with_sets(ensemble: Ensemble) -> Ensemble:
@@ -25,7 +25,7 @@ def with_sets(ensemble: Ensemble) -> Ensemble:
             chain.append(after[chain[-1]])
         mode[head], false[head] = Mode.MEMBER, ensemble.false[chain[-1]]
         missing[head] = np.any(ensemble.missing_true[chain])
-        members[head] = np.unique(ensemble.threshold[chain])
+        members[head] = distinct(ensemble.threshold[chain])
     return replace(ensemble, mode=mode, missing_true=missing, false=false, members=members)
 
 
