@@ -12,6 +12,7 @@ import platform
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -21,10 +22,12 @@ ROOT = Path(__file__).parent
 CHECKS = ROOT / ".nox" / "checks"
 LOWEST = ROOT / ".nox" / "lowest"
 AIRFLOW = ROOT / ".nox" / "airflow"
+CONVERT = ROOT / ".nox" / "convert"
 BENCH = ROOT / ".nox" / "bench"
 BENCHMARKS = "tests/benchmarks"
 QUICK = "not slow and not faults and not airflow and not convert and not browser"
 ALL_CORES = ("--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal")
+NOT_COMPILED = "--no-compile"  # most modules of these libraries are never imported; those that are stay compiled
 DOCS = ROOT / "docs"
 
 # Where it is set, each of some hundred commands compiles all it imports anew, in three times its processor time.
@@ -32,6 +35,15 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 nox.options.default_venv_backend = "none"
 nox.options.error_on_external_run = False
+
+
+@nox.session
+def install(session: nox.Session) -> None:
+    """What the checks need, side by side; a check that is run alone installs its own."""
+    needed = (convert_installed, checks_installed, airflow_installed, programs_installed)
+    with ThreadPoolExecutor(len(needed)) as lanes:
+        for installed in [lanes.submit(one, session) for one in needed]:
+            installed.result()
 
 
 @nox.session
@@ -79,32 +91,29 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Processes killed, disks full, errors injected at each system call of a run (needs strace)."""
-    apt_installed(session, "strace", why="the faults are injected with strace")
+    strace_installed(session)
     pytest(session, "faults", *ALL_CORES)
 
 
 @nox.session
 def airflow(session: nox.Session) -> None:
     """Real Airflow runs of the DAG in docs/airflow, in an environment of Airflow's own."""
-    home = environment(
-        session, AIRFLOW, "apache-airflow", "apache-airflow-providers-standard", constraints="constraints-airflow.txt"
-    )
-    pytest(session, "airflow", AIRFLOW_COMMAND=f"{home}/airflow")
+    home = airflow_installed(session)
+    pytest(session, "airflow", "tests/airflow", *ALL_CORES, AIRFLOW_COMMAND=f"{home}/airflow")
 
 
 @nox.session
 def convert(session: nox.Session) -> None:
     """Models of scikit-learn, LightGBM, XGBoost, CatBoost and PyTorch brought in, each held against its library."""
-    needs = "tests/convert/requirements.txt"
-    home = environment(session, ROOT / ".nox" / "convert", "--editable", ".", "-r", needs, constraints=None)
-    pytest(session, "convert", "tests/convert", where=home)  # other tests import what is not here
+    home = convert_installed(session)
+    pytest(session, "convert", "tests/convert", *ALL_CORES, where=home)  # other tests import what is not here
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
     """The report's pages in a real headless Chromium: no network, accessible, any width, dark, light and in print."""
-    apt_installed(session, "chromium", why="the report is looked at in a browser")
-    pytest(session, "browser", "tests/reporting")
+    chromium_installed(session)
+    pytest(session, "browser", "tests/reporting", *ALL_CORES)
 
 
 @nox.session(default=False)
@@ -165,7 +174,33 @@ def bench_installed(session: nox.Session) -> Path:
 def checks_installed(session: nox.Session) -> Path:
     groups = dependency_groups(load_toml("pyproject.toml"), "dev", "docs")
     extras = ".[bench,evaluate,lightgbm,prometheus,quantize,report,sign,validate]"
-    return environment(session, CHECKS, "--editable", extras, *groups, constraints="constraints.txt")
+    return environment(session, CHECKS, NOT_COMPILED, "--editable", extras, *groups, constraints="constraints.txt")
+
+
+def airflow_installed(session: nox.Session) -> Path:
+    """Airflow alone: it does not go together with other people's versions."""
+    needs = ("apache-airflow", "apache-airflow-providers-standard")
+    return environment(session, AIRFLOW, NOT_COMPILED, *needs, constraints="constraints-airflow.txt")
+
+
+def convert_installed(session: nox.Session) -> Path:
+    """The libraries that models come from."""
+    needs = ("--editable", ".", "-r", "tests/convert/requirements.txt")
+    return environment(session, CONVERT, NOT_COMPILED, *needs, constraints=None)
+
+
+def programs_installed(session: nox.Session) -> None:
+    """One after the other: apt-get runs once at a time."""
+    strace_installed(session)
+    chromium_installed(session)
+
+
+def strace_installed(session: nox.Session) -> None:
+    apt_installed(session, "strace", why="the faults are injected with strace")
+
+
+def chromium_installed(session: nox.Session) -> None:
+    apt_installed(session, "chromium", why="the report is looked at in a browser")
 
 
 def environment(session: nox.Session, folder: Path, *requirements: str, constraints: str | None) -> Path:

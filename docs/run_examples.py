@@ -2,7 +2,8 @@
 
     python docs/run_examples.py README.md docs/*.md
 
-Each page is run from top to bottom in a folder of its own that holds a copy of sample_data and of docs/examples.
+Each page is run from top to bottom in a folder of its own that holds a copy of sample_data and of docs/examples, as
+many pages at once as there are cores.
 `sh` blocks are run by bash, `console` blocks line by line and their output compared (… stands for anything),
 `python` blocks by Python, `toml` and `json` blocks parsed. The line above a block may say
 <!-- exits 65 --> or <!-- not run: and why -->.
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +54,15 @@ class Failed(Exception):
 
 
 def main(pages: list[Path]) -> int:
-    failures = [failure for page in pages for failure in run_page(page)]
-    print(f"{len(failures)} examples failed" if failures else "every example ran")
-    return 1 if failures else 0
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as lanes:
+        failed = sum(lanes.map(run_page, pages))
+    print(f"{failed} examples failed" if failed else "every example ran")
+    return 1 if failed else 0
 
 
-def run_page(page: Path) -> Iterator[Failed]:
-    """Run the page's examples in order; later ones see the files of earlier ones."""
+def run_page(page: Path) -> int:
+    """Run the page's examples in order, in which later ones see the files of earlier ones. How many failed."""
+    failed = 0
     with tempfile.TemporaryDirectory(prefix="mlserve-docs-") as name:
         folder = Path(name)
         shutil.copytree(ROOT / "sample_data", folder / "sample_data")
@@ -68,7 +72,8 @@ def run_page(page: Path) -> Iterator[Failed]:
                 print(f"{example.place}: {run_example(example, folder=folder)}")
             except Failed as failure:
                 print(f"{example.place}: FAILED\n{failure}")
-                yield failure
+                failed += 1
+    return failed
 
 
 def examples_of(page: Path) -> Iterator[Example]:
