@@ -156,6 +156,25 @@ def _forest(folder: Path) -> Trained:
     return Trained(folder / "forest.joblib", ("--allow-pickle",), {"variable": fitted.predict(_frame())})
 
 
+def _forest_pipeline(folder: Path) -> Trained:
+    """Over decimal numbers, which are no float32: some stand right between two others, where the thresholds are."""
+    import joblib
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    numbers = ("temp", "humid", "wind_speed")
+    frame = _frame().assign(**{name: flights()[name].to_pandas().astype(object) for name in TEXTS})
+    columns = make_column_transformer((OneHotEncoder(), list(TEXTS)), (SimpleImputer(), list(numbers)))
+    forest = RandomForestClassifier(60, max_depth=12, n_jobs=2, random_state=0)
+    fitted = make_pipeline(columns, forest).fit(frame, late())
+    joblib.dump(fitted, folder / "forest-pipeline.joblib")
+    expected = _binary(fitted.predict_proba(frame)[:, 1])
+    return Trained(folder / "forest-pipeline.joblib", ("--allow-pickle",), expected)
+
+
 def _network() -> Any:
     import torch
 
@@ -210,6 +229,7 @@ TRAINERS: dict[str, Callable[[Path], Trained]] = {
     "scikit-learn pipeline": _pipeline,
     "scikit-learn histogram trees": _histogram,
     "scikit-learn forest": _forest,
+    "scikit-learn forest pipeline": _forest_pipeline,
     "lightgbm": _lightgbm,
     "lightgbm labels": _lightgbm_labels,
     "xgboost": _xgboost,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlserve_cli.errors import Forbidden, InvalidModel, UsageError, shown
+from mlserve_cli.optimize.convert.doubles import feed_trees_float32, write_out_imputers
 from mlserve_cli.optimize.convert.source import (
     MATRIX,
     Precision,
@@ -188,6 +189,10 @@ def _to_onnx(model: Any, precision: Precision, rounding: Rounding, *, file: str)
         )
         if len(table):
             set_thresholds(made, rounded(table, rounding), precision=precision)
+        elif precision == "float64":
+            feed_trees_float32(made)
+        if precision == "float64":
+            write_out_imputers(made)
         data: bytes = made.SerializeToString(deterministic=True)
         return data
 

@@ -44,7 +44,7 @@ def set_thresholds(model: Any, table: Reals, *, precision: Precision) -> None:
     With float64 the trees hold doubles, and the model's inputs become double.
     """
     for node in model.graph.node:
-        if node.domain == _ML and node.op_type in ("TreeEnsembleClassifier", "TreeEnsembleRegressor"):
+        if is_trees(node):
             _set_on(node, table, precision=precision)
     if precision == "float64":
         for value in model.graph.input:
@@ -52,6 +52,19 @@ def set_thresholds(model: Any, table: Reals, *, precision: Precision) -> None:
         for opset in model.opset_import:
             if opset.domain == _ML:
                 opset.version = max(opset.version, 3)
+
+
+def is_trees(node: Any) -> bool:
+    """Whether an ONNX node is a classic tree ensemble."""
+    return node.domain == _ML and node.op_type in ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
+
+
+def round_branches_down(node: Any) -> None:
+    """A tree node for float32 rows, in place: its numbers as float32, thresholds so that no row changes its leaf."""
+    attributes = _classic(node, rounding="down")
+    modes = set(attributes["nodes_modes"].strings)
+    if not modes <= {b"BRANCH_LEQ", b"LEAF"}:
+        raise InvalidModel(f"its branches are {sorted(modes)}, where <= was expected")
 
 
 def _set_on(node: Any, table: Reals, *, precision: Precision) -> None:
@@ -70,13 +83,18 @@ def _set_on(node: Any, table: Reals, *, precision: Precision) -> None:
         _replace(node, attributes[name], whole)
 
 
-def _classic(node: Any) -> dict[str, Any]:
-    """The node's attributes by name, with floats where a converter wrote tensors of doubles already."""
+def _classic(node: Any, *, rounding: Rounding = "exact") -> dict[str, Any]:
+    """The node's attributes by name, with floats where a converter wrote tensors of doubles already.
+
+    A float attribute holds float32, to which it rounds to nearest unless thresholds were rounded before.
+    """
     from onnx import helper, numpy_helper
 
     for attribute in [one for one in node.attribute if one.name.removesuffix("_as_tensor") in _AS_TENSORS]:
         if attribute.name.endswith("_as_tensor"):
             values = numpy_helper.to_array(attribute.t).astype(np.float64)
+            if attribute.name.startswith("nodes_values"):
+                values = rounded(values, rounding)
             node.attribute.remove(attribute)
             node.attribute.append(helper.make_attribute(attribute.name.removesuffix("_as_tensor"), values.tolist()))
     return {attribute.name: attribute for attribute in node.attribute}
