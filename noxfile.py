@@ -132,6 +132,8 @@ def bench(session: nox.Session) -> None:
 def peers(session: nox.Session) -> None:
     """Dask, DuckDB, Daft, Ray, Spark and MLflow beside mlserve. For less: -- --rows 100000 --rounds 1 --models lr"""
     bench = bench_installed(session)
+    if os.geteuid() == 0 and shutil.which("apt-get"):  # without one, the table says so, and the others are measured
+        apt_installed(session, "java", package="default-jre-headless", why="Spark runs in a Java")
     needs = f"{BENCHMARKS}/peers/requirements.txt"
     others = environment(session, ROOT / ".nox" / "peers", "-r", needs, constraints=None)
     session.run(f"{bench}/python", "-m", "tests.benchmarks.beside", f"--python={others}/python", *session.posargs)
@@ -219,14 +221,15 @@ def environment(session: nox.Session, folder: Path, *requirements: str, constrai
     return folder / "bin"
 
 
-def apt_installed(session: nox.Session, program: str, *, why: str) -> None:
-    """A program that Debian's package of the same name brings."""
+def apt_installed(session: nox.Session, program: str, *, why: str, package: str = "") -> None:
+    """A program that Debian's package brings, of the same name where no other is given."""
+    package = package or program
     if shutil.which(program):
         return
     if os.geteuid() != 0:
-        session.error(f"{why}: install it with `sudo apt-get install {program}`")
+        session.error(f"{why}: install it with `sudo apt-get install {package}`")
     session.run("apt-get", "update", "-qq")
-    session.run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", program)
+    session.run("apt-get", "install", "-qq", "--yes", "--no-install-recommends", package)
 
 
 def first_command_of(readme: Path) -> str:

@@ -72,13 +72,14 @@ class Figures(Value, frozen=True):
 
 
 class Peer(Value, frozen=True):
-    """One product on one model; `trouble` says why there are no figures."""
+    """One product on one model; `trouble` says why there are no figures. 0 `batch_rows` are its own choice."""
 
     name: str
     version: str
     model: str
     seconds: tuple[float, ...] = ()
     peak_memory_bytes: int = 0
+    batch_rows: int = 0
     difference: float | None = None
     trouble: str = ""
 

@@ -14,6 +14,8 @@ from mlserve_cli.benchmark.picture import label
 from tests.benchmarks.figures import MIB, Figures, Peers, read_figures, read_peers
 
 TREES = ("xgb", "lgb", "rf")
+PLAIN = "mlserve, plain"
+OURS = ("mlserve", PLAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,15 @@ def table(figures: Figures, peers: Peers | None) -> list[str]:
     return lines
 
 
+def peers_lines(peers: Peers) -> Iterator[str]:
+    """How far mlserve is ahead of the engine that comes nearest, in time and in memory: under 1 it is behind."""
+    for what in ("seconds", "memory"):
+        ratios = {whose: theirs / ours for whose, ours, theirs in _beside_peers(peers, what)}
+        if ratios:
+            name, model = min(ratios, key=lambda whose: ratios[whose])
+            yield f"{what}: at least {ratios[name, model]:.2f} times mlserve's ({name} on {model} comes nearest)"
+
+
 # How each is found in the figures
 
 
@@ -74,12 +85,12 @@ def against_script(name: str) -> Callable[[Figures, Peers | None], float | None]
 
 def against_onnxruntime(name: str) -> Callable[[Figures, Peers | None], float | None]:
     """Against whoever is fastest with ONNX Runtime, mlserve itself among them."""
-    return lambda figures, _peers: _times(figures, name, "mlserve", "script", "mlserve, plain")
+    return lambda figures, _peers: _times(figures, name, "mlserve", "script", PLAIN)
 
 
 def plain_against_script(figures: Figures, _peers: Peers | None) -> float | None:
     """The worst of the models of trees."""
-    found = [_times(figures, name, "mlserve, plain", "script") for name in TREES]
+    found = [_times(figures, name, PLAIN, "script") for name in TREES]
     return _least(found)
 
 
@@ -94,22 +105,23 @@ def kernel_against_onedal(figures: Figures, _peers: Peers | None) -> float | Non
 
 
 def faster_than_each_peer(_figures: Figures, peers: Peers | None) -> float | None:
-    return _least([theirs / ours for ours, theirs in _beside_peers(peers, "seconds")])
+    return _least([theirs / ours for _, ours, theirs in _beside_peers(peers, "seconds")])
 
 
 def less_memory_than_each_peer(_figures: Figures, peers: Peers | None) -> float | None:
-    return _least([theirs / ours for ours, theirs in _beside_peers(peers, "memory")])
+    return _least([theirs / ours for _, ours, theirs in _beside_peers(peers, "memory")])
 
 
-def _beside_peers(peers: Peers | None, what: str) -> Iterator[tuple[float, float]]:
-    found = [one for one in peers.peers if not one.trouble] if peers else []
+def _beside_peers(peers: Peers | None, what: str) -> Iterator[tuple[tuple[str, str], float, float]]:
+    """Each engine and model that gave the right scores, with mlserve's amount and its own."""
+    found = [one for one in peers.peers if one.seconds and not one.trouble] if peers else []
     amounts = {
         (one.name, one.model): median(one.seconds) if what == "seconds" else float(one.peak_memory_bytes)
         for one in found
     }
     for (name, model), theirs in amounts.items():
-        if name != "mlserve" and ("mlserve", model) in amounts:
-            yield amounts["mlserve", model], theirs
+        if name not in OURS and ("mlserve", model) in amounts:
+            yield (name, model), amounts["mlserve", model], theirs
 
 
 def most_memory(figures: Figures, _peers: Peers | None) -> float | None:

@@ -6,7 +6,7 @@ python -m tests.benchmarks.page        # writes docs/benchmark-results.md anew
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -15,7 +15,7 @@ from mlserve_cli.benchmark.picture import label
 from mlserve_cli.cli.bench_table import cells
 from mlserve_cli.cli.summary import count_text
 from tests.benchmarks import goals
-from tests.benchmarks.figures import DOCS, MIB, Figures, Peers, read_figures, read_peers
+from tests.benchmarks.figures import DOCS, MIB, Figures, Peer, Peers, read_figures, read_peers
 
 RESULTS = "benchmark-results.md"
 
@@ -48,7 +48,7 @@ def _page(figures: Figures, peers: Peers | None) -> Iterator[str]:
             yield f"### {head}\n"
             yield from section(figures)
     yield "### Other engines\n"
-    yield from _peers(peers)
+    yield from peers_table(peers)
     yield "### The goals\n"
     yield from goals.table(figures, peers)
 
@@ -107,7 +107,8 @@ def _kernel(figures: Figures) -> Iterator[str]:
     yield ""
 
 
-def _peers(peers: Peers | None) -> Iterator[str]:
+def peers_table(peers: Peers | None) -> Iterator[str]:
+    """What `nox -s peers` measured."""
     if peers is None:
         yield "Not measured yet: `nox -s peers`.\n"
         return
@@ -116,18 +117,22 @@ def _peers(peers: Peers | None) -> Iterator[str]:
     yield f"{count_text(peers.rounds, 'round')} in turns: seconds of the whole process · peak MiB of all processes.\n"
     yield f"| | {' | '.join(models)} |"
     yield "|---|" + "---|" * len(models)
-    for name, version in dict.fromkeys((one.name, one.version) for one in peers.peers):
-        cells = []
-        for model in models:
-            one = next((each for each in peers.peers if (each.name, each.model) == (name, model)), None)
-            if one is None:
-                cells.append("")
-            elif one.trouble:
-                cells.append(one.trouble.replace("|", "\\|"))
-            else:
-                cells.append(f"{median(one.seconds):.2f} · {one.peak_memory_bytes // MIB:,}")
-        yield f"| {name} {version} | {' | '.join(cells)} |"
+    cells = {(one.name, one.model): _peer(one) for one in peers.peers}
+    for name, version in dict.fromkeys((one.name, one.version) for one in _in_order(peers.peers)):
+        yield f"| {name} {version} | {' | '.join(cells.get((name, model), '') for model in models)} |"
     yield ""
+    yield "`mlserve, plain` is mlserve with ONNX Runtime for trees too, as all the others have it.\n"
+
+
+def _in_order(peers: Sequence[Peer]) -> list[Peer]:
+    """mlserve first, in both its kinds."""
+    return sorted(peers, key=lambda one: (one.name not in goals.OURS, len(one.name) if one.name in goals.OURS else 0))
+
+
+def _peer(one: Peer) -> str:
+    if one.trouble or not one.seconds:
+        return one.trouble.replace("|", "\\|")
+    return f"{median(one.seconds):.2f} · {one.peak_memory_bytes // MIB:,}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""MLflow: the model saved in its ONNX flavour beforehand, then loaded as pyfunc and given one file after the other.
+"""MLflow: a model saved in its ONNX flavour, loaded as pyfunc and given one file after the other.
+
+    python mlflow_peer.py save MODEL FOLDER                   # beforehand: neither timed nor watched
+    python mlflow_peer.py FOLDER ROWS OUTPUT BATCH_ROWS
 
 https://mlflow.org/docs/latest/ml/model/python_model/ (pyfunc) and
 https://mlflow.org/docs/latest/api_reference/python_api/mlflow.onnx.html
@@ -9,32 +12,37 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import mlflow
-import mlflow.onnx
 import mlflow.pyfunc
 import numpy as np
-import onnx
 import pandas as pd
 
-from onnx_score import BATCH_ROWS, FEATURES
+from onnx_score import FEATURES
 
 
-def main(model: str, rows: str, output: str) -> None:
+def main(saved: str, rows: str, output: str, batch_rows: str) -> None:
     """Load, then file by file in batches."""
-    saved = Path(f"{model}.mlflow")
-    if not saved.exists():  # in the round that does not count
-        mlflow.onnx.save_model(onnx.load(model), str(saved))
-    loaded = mlflow.pyfunc.load_model(str(saved))
+    loaded, size = mlflow.pyfunc.load_model(saved), int(batch_rows)
     for path in sorted(Path(rows).glob("*.parquet")):
         frame = pd.read_parquet(path, columns=["id", *FEATURES])
         matrix = np.ascontiguousarray(frame[FEATURES].to_numpy(dtype=np.float32))
         parts = [
-            list(loaded.predict(matrix[start : start + BATCH_ROWS]).values())[-1]
-            for start in range(0, len(matrix), BATCH_ROWS)
+            list(loaded.predict(matrix[start : start + size]).values())[-1] for start in range(0, len(matrix), size)
         ]
         scores = np.concatenate(parts).reshape(len(frame), -1)[:, -1]
-        pd.DataFrame({"id": frame["id"], "score": scores}).to_parquet(Path(output, path.name))
+        scored = pd.DataFrame({"id": frame["id"], "score": scores})
+        scored.to_parquet(Path(output, path.name), index=False, compression="zstd")
+
+
+def save(model: str, folder: str) -> None:
+    """As a team would have done it after training; threads are ONNX Runtime's own choice, as MLflow leaves it."""
+    import mlflow.onnx
+    import onnx
+
+    mlflow.onnx.save_model(onnx.load(model), folder)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "save":
+        save(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

@@ -17,15 +17,14 @@ from pyspark.sql import SparkSession
 from onnx_score import FEATURES, matrix_of, score
 
 
-def main(model: str, rows: str, output: str) -> None:
+def main(model: str, rows: str, output: str, batch_rows: str) -> None:
     """Read, map, write."""
 
     def scored(batches: Iterator[Any]) -> Iterator[Any]:
         for batch in batches:
             matrix = matrix_of([batch.column(name) for name in FEATURES])
-            yield pa.RecordBatch.from_arrays(
-                [batch.column("id"), pa.array(score(model, matrix))], names=["id", "score"]
-            )
+            scores = pa.array(score(model, matrix, int(batch_rows)))
+            yield pa.RecordBatch.from_arrays([batch.column("id"), scores], names=["id", "score"])
 
     if not shutil.which("java"):
         raise SystemExit("Spark needs a Java, and none is on PATH")
@@ -34,7 +33,6 @@ def main(model: str, rows: str, output: str) -> None:
     settings = {
         "spark.ui.enabled": "false",
         "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": "2g",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "16384",
         "spark.python.worker.reuse": "true",
     }
@@ -44,7 +42,8 @@ def main(model: str, rows: str, output: str) -> None:
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     frame = spark.read.parquet(rows).select("id", *FEATURES)
-    frame.mapInArrow(scored, "id long, score float").write.mode("overwrite").parquet(output)
+    whole = frame.mapInArrow(scored, "id long, score float")
+    whole.write.mode("overwrite").option("compression", "zstd").parquet(output)
     spark.stop()
 
 
