@@ -58,7 +58,9 @@ def read_parquet(
         groups = [block.start for block in shard.blocks[first : last + 1]]
         read = [leaf for position in sorted(columns) for leaf in leaves[position]]
         if goes_group_by_group([shard.columns[position] for position in columns], shard):
-            tables = read_groups(file, groups=groups, leaves=read, batch_rows=batch_rows, rows=stop_row - row)
+            tables = read_groups(
+                file, groups=groups, leaves=read, batch_rows=batch_rows, offset=start_row - row, rows=stop_row - row
+            )
         else:
             batches = file.reader.iter_batches(batch_rows, row_groups=groups, column_indices=read, use_threads=False)
             tables = (pa.Table.from_batches([batch]) for batch in batches)

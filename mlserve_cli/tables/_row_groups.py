@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ MIB = 1 << 20
 PAGE_BYTES = MIB
 COPIES_OF_A_PAGE = 2.5  # 33 MiB for 28 columns
 SIDE_BY_SIDE_BYTES = 128 * MIB  # what may be held for the quicker way
-COLUMNS_AT_ONCE = 64
+COLUMNS_AT_ONCE = 16
 COPIES_OF_A_GROUP = 1.7  # with what the allocator keeps of pages: 690 MiB for one of 393 (measured)
 ALIGNMENT = 64  # what Arrow asks of buffers
 
@@ -53,30 +54,31 @@ def goes_group_by_group(columns: Sequence[Column], shard: Shard) -> bool:
 
 
 def read_groups(
-    file: pq.ParquetFile, *, groups: Iterable[int], leaves: Sequence[int], batch_rows: int, rows: int
+    file: pq.ParquetFile, *, groups: Iterable[int], leaves: Sequence[int], batch_rows: int, offset: int, rows: int
 ) -> Iterator[pa.Table]:
-    """The first `rows` of the row groups' rows, up to `batch_rows` at a time; no table reaches over the end of a group.
+    """The first `rows` of the row groups' rows, cut at `offset`, every `batch_rows` after it, and where a group ends.
 
-    The columns must have a fixed width.
+    The columns must have a fixed width. Whoever reads may hold the last `batch_rows` rows that he was given, and
+    single columns of all others for as long as he likes: one group stands in memory, not two.
     """
-    left = rows
+    begin = 0
     for group in groups:
-        rows = min(file.metadata.row_group(group).num_rows, left)
-        left -= rows
+        end = min(begin + file.metadata.row_group(group).num_rows, rows)
         whole = _decoded(file, group, leaves)
-        for start in range(0, rows - batch_rows, batch_rows):
-            yield whole.slice(start, batch_rows)
-        # A slice keeps its whole group: the last one is copied, or several groups would stand side by side.
-        start = max(rows - 1, 0) // batch_rows * batch_rows
-        last = whole.slice(start).take(int64_array(np.arange(rows - start)))
+        first = begin + (offset - begin) % batch_rows
+        cuts = sorted({begin, *range(first, end, batch_rows), end})
+        for start, stop in pairwise(cuts):
+            piece = whole.slice(start - begin, stop - start)
+            # A slice keeps its group: of the two that may still be held when the next one is decoded, a copy is given.
+            yield piece if stop in cuts[:-2] else piece.take(int64_array(np.arange(stop - start)))
+            del piece
         del whole
-        if last.num_rows:
-            yield last
+        begin = end
 
 
 def _decoded(file: pq.ParquetFile, group: int, leaves: Sequence[int]) -> pa.Table:
     parts = [
-        _packed(
+        _moved(
             file.reader.read_row_group(group, column_indices=leaves[start : start + COLUMNS_AT_ONCE], use_threads=False)
         )
         for start in range(0, len(leaves), COLUMNS_AT_ONCE)
@@ -85,28 +87,28 @@ def _decoded(file: pq.ParquetFile, group: int, leaves: Sequence[int]) -> pa.Tabl
     return pa.Table.from_arrays([column for part in parts for column in part.columns], schema=pa.schema(fields))
 
 
-def _packed(table: pa.Table) -> pa.Table:
-    """The same in memory of its own. Between pages that come and go, what stays would keep as much again from use."""
-    arrays = [column.combine_chunks() for column in table.columns]
-    arrays = [pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array for array in arrays]
-    sizes = [buffer.size for array in arrays for buffer in array.buffers() if buffer is not None]
-    block = np.frombuffer(mmap.mmap(-1, max(sum(map(_aligned, sizes)), 1)), np.uint8)
-    end = 0
+def _moved(table: pa.Table) -> pa.Table:
+    """The same, each column in memory of its own.
 
-    def moved(buffer: pa.Buffer | None) -> pa.Buffer | None:
-        nonlocal end
-        if buffer is None:
-            return None
-        start, end = end, end + _aligned(buffer.size)
-        kept = block[start : start + buffer.size]
-        kept[:] = np.frombuffer(buffer, np.uint8)
-        return pa.py_buffer(kept)
+    Between pages that come and go, what stays would keep as much again from use; and of columns that share a piece of
+    memory, one that is kept for the output would keep them all.
+    """
+    return pa.Table.from_arrays([_moved_array(column) for column in table.columns], schema=table.schema)
 
-    packed = []
-    for array in arrays:
-        buffers = [moved(buffer) for buffer in array.buffers()]
-        packed.append(pa.Array.from_buffers(array.type, len(array), buffers, offset=array.offset))
-    return pa.Table.from_arrays(packed, schema=table.schema)
+
+def _moved_array(column: pa.ChunkedArray) -> pa.Array:
+    array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    buffers = array.buffers()
+    sizes = [0 if buffer is None else _aligned(buffer.size) for buffer in buffers]
+    block = np.frombuffer(mmap.mmap(-1, max(sum(sizes), 1)), np.uint8)
+    moved, start = [], 0
+    for buffer, size in zip(buffers, sizes, strict=True):
+        kept = None if buffer is None else block[start : start + buffer.size]
+        if kept is not None:
+            kept[:] = np.frombuffer(buffer, np.uint8)
+        moved.append(None if kept is None else pa.py_buffer(kept))
+        start += size
+    return pa.Array.from_buffers(array.type, len(array), moved, offset=array.offset)
 
 
 def _aligned(size: int) -> int:

@@ -15,7 +15,7 @@ from mlserve_cli.session._runtime import RowsFailed
 from mlserve_cli.session._zipmap import cut_zipmaps
 from mlserve_cli.session.trees._ensemble import Ensemble, Unsupported, read_ensemble
 from mlserve_cli.session.trees._finish import Finish, finish, prepare_finish
-from mlserve_cli.session.trees._graph import CutModel, Piece, cut_at_trees
+from mlserve_cli.session.trees._graph import CutModel, Piece, alone, cut_at_trees
 from mlserve_cli.session.trees._layout import lay_out
 from mlserve_cli.session.trees._sets import with_sets
 
@@ -29,24 +29,24 @@ FED_AS = {"tensor(float)": 1, DOUBLE: 11, "tensor(int64)": 7, "tensor(int32)": 6
 class TreeNode(msgspec.Struct, frozen=True):
     """One tree node ready to run: `fed` is its input's name, `dtype` that input's ONNX element type.
 
-    `width` is how many features it reads, up to the last one that a branch asks for.
+    `outputs` are its outputs' names, of which "" is not asked for. `width` is how many features it reads, up to the
+    last one that a branch asks for. `alone` is a model of this node, b"" where the whole model reads no more than it.
+    Of the parsed file nothing is kept: it takes seven times the file's bytes, in every process.
     """
 
-    node: Any
+    fed: str
+    outputs: tuple[str, ...]
     dtype: int
     width: int
+    is_double: bool
     kernel: Kernel
     finish: Finish
+    alone: bytes
 
     @property
     def ensemble(self) -> Ensemble:
         """Its trees."""
         return self.finish.ensemble
-
-    @property
-    def fed(self) -> str:
-        """The name of the tensor that it reads."""
-        return str(self.node.input[0])
 
     def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
         """The node's outputs by name; see Predictor."""
@@ -55,27 +55,26 @@ class TreeNode(msgspec.Struct, frozen=True):
             raise RowsFailed(len(rows), f"the trees read {self.width} features, and are given {list(rows.shape[1:])}")
         sums = self.kernel.sums(np.ascontiguousarray(rows, self.ensemble.threshold.dtype))
         scores, labels = finish(self.finish, sums)
-        if self.node.op_type != "TreeEnsemble":
+        if not self.is_double:
             scores = scores.astype(np.float32, copy=False)
         values = [scores] if labels is None else [labels, scores]
-        return {name: array for name, array in zip(self.node.output, values, strict=False) if name}
+        return {name: array for name, array in zip(self.outputs, values, strict=False) if name}
 
 
 class TreesPredictor:
     """What comes before the trees, the trees, what comes after them. Threads may share it."""
 
-    __slots__ = ("_after", "_before", "_outputs", "model", "nodes")
+    __slots__ = ("_after", "_before", "_outputs", "nodes")
 
     def __init__(
         self,
-        model: Any,
         nodes: tuple[TreeNode, ...],
         *,
         before: OnnxPredictor | None,
         after: OnnxPredictor | None,
         outputs: tuple[str, ...],
     ) -> None:
-        self.model, self.nodes = model, nodes
+        self.nodes = nodes
         self._before, self._after, self._outputs = before, after, outputs
 
     def predict(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
@@ -116,8 +115,8 @@ def open_trees(
     trees = sum(len(each.ensemble.roots) for each in finishes)
     if trees < least_trees:
         raise Unsupported(f"{trees} trees over so few rows take less time than the start of the kernel")
-    nodes = _open_nodes(cut, finishes, types)
-    return TreesPredictor(model, nodes, before=before, after=_session(cut.after, path, size), outputs=wanted)
+    nodes = _open_nodes(model, cut, finishes, types, contract=contract)
+    return TreesPredictor(nodes, before=before, after=_session(cut.after, path, size), outputs=wanted)
 
 
 _ELEMENTS = {1: "float", 11: "double", 7: "int64", 6: "int32"}
@@ -139,21 +138,33 @@ def _read(node: Any, kind: str) -> Finish:
         raise Unsupported(f"its trees cannot be read: {error}") from error
 
 
-def _open_nodes(cut: CutModel, finishes: list[Finish], types: dict[str, str]) -> tuple[TreeNode, ...]:
+def _open_nodes(
+    model: Any, cut: CutModel, finishes: list[Finish], types: dict[str, str], *, contract: Contract
+) -> tuple[TreeNode, ...]:
     try:
         from mlserve_cli.session.trees._kernel import Kernel  # LLVM: loaded where trees are run, and only there
     except (ImportError, OSError) as error:
         raise Unsupported(f"llvmlite cannot be loaded: {error}") from error
+    is_all = len(cut.nodes) == 1 and _is_all_that_reads(cut.nodes[0], contract)
     return tuple(
         TreeNode(
-            node,
-            FED_AS[types[node.input[0]]],
-            finish.ensemble.highest_feature + 1,
-            Kernel(lay_out(finish.ensemble)),
-            finish,
+            fed=str(node.input[0]),
+            outputs=tuple(node.output),
+            dtype=FED_AS[types[node.input[0]]],
+            width=how.ensemble.highest_feature + 1,
+            is_double=node.op_type == "TreeEnsemble",
+            kernel=Kernel(lay_out(how.ensemble)),
+            finish=how,
+            alone=b"" if is_all else alone(model, node, dtype=FED_AS[types[node.input[0]]]),
         )
-        for node, finish in zip(cut.nodes, finishes, strict=True)
+        for node, how in zip(cut.nodes, finishes, strict=True)
     )
+
+
+def _is_all_that_reads(node: Any, contract: Contract) -> bool:
+    """Whether rows for the node can be given to the whole model."""
+    (first, *more) = contract.inputs
+    return not more and first.tensor.name == node.input[0] and len(first.tensor.shape) == 2
 
 
 def _those(tensors: Tensors, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

@@ -17,7 +17,6 @@ from mlserve_cli.contract import Contract
 from mlserve_cli.session._predictor import OnnxPredictor, Predictor, made_up_rows, open_session
 from mlserve_cli.session._runtime import RowsFailed
 from mlserve_cli.session.trees._ensemble import Ensemble, Unsupported, distinct
-from mlserve_cli.session.trees._graph import alone
 from mlserve_cli.session.trees._predictor import TreeNode, TreesPredictor
 
 TOLERANCE = 1e-6
@@ -32,12 +31,12 @@ Outputs = dict[str, NDArray[Any]]
 def prove_equal(trees: TreesPredictor, other: Predictor, contract: Contract) -> None:
     """Raise Unsupported with the reason unless both give the same labels, and scores within 1e-6 of each other."""
     for node in trees.nodes:
-        if _is_all_that_reads(node, trees, contract):
+        if not node.alone:  # no second session is opened
             rows = boundary_rows(node.ensemble, dtype=_FED[node.dtype], width=contract.inputs[0].tensor.width)
             _compare(trees, other, {node.fed: rows})
         else:
             rows = boundary_rows(node.ensemble, dtype=_FED[node.dtype])
-            _compare(node, _on_onnx_runtime(trees, node), {node.fed: rows})
+            _compare(node, _on_onnx_runtime(node), {node.fed: rows})
     made_up = made_up_rows(contract)
     try:
         other.predict(made_up)
@@ -46,16 +45,10 @@ def prove_equal(trees: TreesPredictor, other: Predictor, contract: Contract) -> 
     _compare(trees, other, made_up)
 
 
-def _is_all_that_reads(node: TreeNode, trees: TreesPredictor, contract: Contract) -> bool:
-    """Whether the rows that tell leaves apart can be given to the whole model: no second session is opened then."""
-    (first, *more) = contract.inputs
-    return len(trees.nodes) == 1 and not more and first.tensor.name == node.fed and len(first.tensor.shape) == 2
-
-
-def _on_onnx_runtime(trees: TreesPredictor, node: TreeNode) -> Predictor:
+def _on_onnx_runtime(node: TreeNode) -> Predictor:
     """The node alone."""
-    session = open_session(alone(trees.model, node.node, dtype=node.dtype), path="", threads=1)
-    return OnnxPredictor(session, outputs=tuple(name for name in node.node.output if name), fixed_batch=None)
+    session = open_session(node.alone, path="", threads=1)
+    return OnnxPredictor(session, outputs=tuple(name for name in node.outputs if name), fixed_batch=None)
 
 
 _FED: dict[int, np.dtype[Any]] = {
