@@ -25,7 +25,8 @@ def read_profile(path: Path) -> Profile:
             raise InputMissing(
                 "there is no profile",
                 shown(str(path), limit=400),
-                "name a profile.json, a run that was scored with --profile on, or a package with a baseline",
+                "name a profile.json, a run that was scored with --profile on, or a package with a baseline; "
+                "of rows it is made by mlserve profile DATA -o profile.json",
             )
         data = file.read_bytes()
     return decode_sealed(data, Profile, where=shown(str(file), limit=400))

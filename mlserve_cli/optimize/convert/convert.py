@@ -110,9 +110,10 @@ def convert(request: ConvertRequest, place: Place) -> Converted:
     form = choose_form(source, rows, request.precision)
     made = mended(source.to_onnx(form.precision, form.rounding))
     side = open_onnx(made, source, _contract(source, request, form.precision), request)
+    baseline = read_baseline(request.baseline, columns=side.contract.columns) if request.baseline else b""
     parity = check_parity(source, side, rows, request.limits, form=form)
     demand([parity.gate], where="; ".join([f"converted from {shown(request.file, limit=400)}", *parity.words]))
-    return _placed(request, place, source, side, rows, parity, data=data, precision=form.precision)
+    return _placed(request, place, source, side, rows, parity, data=data, baseline=baseline, precision=form.precision)
 
 
 def _loaded(data: bytes, request: ConvertRequest) -> Source:
@@ -185,6 +186,7 @@ def _placed(
     parity: Parity,
     *,
     data: bytes,
+    baseline: bytes,
     precision: Precision,
 ) -> Converted:
     """The package at its place."""
@@ -195,7 +197,7 @@ def _placed(
         license=request.license,
         contract=msgspec.structs.replace(declared_as(side.contract), nulls=side.contract.nulls),
         golden=Golden(GOLDEN_FILE, parity.tolerance),
-        baseline=BASELINE_FILE if request.baseline else "",
+        baseline=BASELINE_FILE if baseline else "",
         lineage=Lineage(
             operation="convert",
             source=Path(request.file).name,
@@ -206,8 +208,8 @@ def _placed(
         provenance={"who": place.by or login_name(), "when": _written(request.file), "checked_rows": len(rows)},
     )
     files = {"model.onnx": side.data, GOLDEN_FILE: golden_rows(rows, parity.expected, side.contract)}
-    if request.baseline:
-        files[BASELINE_FILE] = read_baseline(request.baseline, columns=side.contract.columns)
+    if baseline:
+        files[BASELINE_FILE] = baseline
     if place.output:
         made, change = write_package(Path(place.output), described=described, files=files), None
     else:
