@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -230,9 +229,12 @@ def evaluate(
     from mlserve_cli import storage
     from mlserve_cli.cli.evaluate_table import evaluated_facts, evaluated_lines
     from mlserve_cli.contract import encode_sealed
+    from mlserve_cli.manifest import refuse_inside_run
 
     if output is not None:
-        storage.check_creatable(storage.locate(output), is_file=True)
+        place = storage.locate(output)
+        storage.check_creatable(place, is_file=True)
+        refuse_inside_run(place, what="the evaluation")
     found = mlserve_cli.evaluate(
         *runs,
         labels=labels,
@@ -257,7 +259,7 @@ def evaluate(
         input_format=input_format,
     )
     if output is not None:
-        storage.replace(Path(output), encode_sealed(found))
+        storage.replace(storage.locate(output), encode_sealed(found))
     TERMINAL.show_result(evaluated_lines(found), evaluated_facts(found))
     return 0 if found.passed else 4
 

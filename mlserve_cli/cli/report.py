@@ -38,8 +38,13 @@ def report(
         ),
     ] = None,
     evaluation: Annotated[
-        str | None,
-        option("--evaluation", panel=PAGE, metavar="FILE", help="What evaluate wrote: adds the quality of the scores."),
+        list[str] | None,
+        option(
+            "--evaluation",
+            panel=PAGE,
+            metavar="FILE",
+            help="What evaluate wrote, or a glob: adds the quality of the scores. May be given several times.",
+        ),
     ] = None,
     baseline: Annotated[
         str | None,
@@ -66,7 +71,7 @@ def report(
     TERMINAL.configure(json=json, quiet=quiet, verbose=verbose)
     from mlserve_cli import reporting
 
-    found = reporting.report(run, output=output, evaluation=evaluation, baseline=baseline)
+    found = reporting.report(run, output=output, evaluation=evaluation or (), baseline=baseline)
     for error in found.skipped:
         TERMINAL.warn(f"left out: {error.what}; {error.where}")
     TERMINAL.show_result(reported_lines(found), reported_facts(found))

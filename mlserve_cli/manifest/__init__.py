@@ -1,6 +1,14 @@
 """Records and the manifest: what was done, as JSON values that carry the digest of their own content."""
 
-from mlserve_cli.manifest.find import MANIFEST_NAME, MANIFEST_SUFFIX, FoundRun, find_runs, is_manifest, manifest_path_of
+from mlserve_cli.manifest.find import (
+    MANIFEST_NAME,
+    MANIFEST_SUFFIX,
+    FoundRun,
+    find_runs,
+    is_manifest,
+    manifest_path_of,
+    refuse_inside_run,
+)
 from mlserve_cli.manifest.records import (
     RECORD_FORMAT,
     Latencies,
@@ -67,4 +75,5 @@ __all__ = [
     "manifest_path_of",
     "read_manifest",
     "read_record",
+    "refuse_inside_run",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, RunMismatch, shown
+from mlserve_cli.errors import InputMissing, InvalidConfig, MlserveError, RunMismatch, UsageError, shown
 from mlserve_cli.manifest.values import Manifest, read_manifest
 from mlserve_cli.storage import translated
 
@@ -63,6 +63,26 @@ def manifest_path_of(run: str | Path) -> Path:
 def is_manifest(path: Path) -> bool:
     """Whether a file is called as a run's manifest is."""
     return path.name == MANIFEST_NAME or path.name.endswith(MANIFEST_SUFFIX)
+
+
+def refuse_inside_run(place: Path, *, what: str) -> None:
+    """UsageError (2) where a file at `place` would stand in a finished run's folder: what is committed stays so."""
+    for folder in place.resolve().parents:
+        if _is_run(folder):
+            raise UsageError(
+                f"{what} would stand inside the run, and verify would find a file that is not part of it",
+                shown(str(place), limit=400),
+                "put it beside the run, or anywhere else",
+            )
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a run stands there. Other programs have a manifest.json of their own, which cannot be read as ours."""
+    try:
+        read_manifest(folder / MANIFEST_NAME)
+    except MlserveError:
+        return False
+    return True
 
 
 def _output_of(manifest_path: Path) -> Path:

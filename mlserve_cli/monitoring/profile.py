@@ -14,7 +14,7 @@ import msgspec
 from mlserve_cli import storage, tables
 from mlserve_cli.contract import encode_sealed
 from mlserve_cli.errors import UsageError, shown
-from mlserve_cli.manifest import is_manifest
+from mlserve_cli.manifest import is_manifest, refuse_inside_run
 from mlserve_cli.monitoring.columns import profile_columns
 from mlserve_cli.profiles import PROFILE_FORMAT, Profile, read_profile
 from mlserve_cli.registry import PACKAGE_FILE, open_package
@@ -42,6 +42,7 @@ def profile(
     """
     if output is not None:
         storage.check_creatable(storage.locate(output), is_file=True)
+        refuse_inside_run(storage.locate(output), what="the profile")
     if _is_profiled(targets):
         if request is not None or categories:
             raise UsageError("a run or a package has its profile, and takes no model", shown(targets[0], limit=400))

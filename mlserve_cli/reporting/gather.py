@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlserve_cli import storage, tables
-from mlserve_cli.contract import decode_sealed
-from mlserve_cli.errors import InputMissing, MlserveError, UsageError, shown
+from mlserve_cli import tables
+from mlserve_cli.errors import MlserveError
 from mlserve_cli.manifest import Manifest, OutputFile
 from mlserve_cli.manifest.find import FoundRun
-from mlserve_cli.monitoring.evaluation import Evaluation, RunEvaluation
 from mlserve_cli.monitoring.proved import profile_of, prove
 from mlserve_cli.profiles import Profile, read_profile
+from mlserve_cli.reporting.evaluations import Judged, judged_runs
 
 ROWS_SET_ASIDE_SHOWN = 10
 
@@ -37,27 +37,24 @@ class Gathered:
     profile: Profile | None
     baseline: Profile | None
     set_aside: tuple[SetAside, ...]
-    evaluation: Evaluation | None
-    evaluated: RunEvaluation | None
+    judged: Judged | None
 
 
-def gather(run: FoundRun, *, evaluation: str | None = None, baseline: str | None = None) -> Gathered:
+def gather(run: FoundRun, *, evaluation: Sequence[str] = (), baseline: str | None = None) -> Gathered:
     """Read what belongs to a run.
 
-    `evaluation` is a file that `evaluate` wrote, of this run among others. `baseline` names the profile that the run is
+    `evaluation` are files that `evaluate` wrote, of this run among others. `baseline` names the profile that the run is
     drawn against: a profile.json, a package, a run; without it the one is taken with which the run itself was compared,
     where it still stands as it was. Raises RunMismatch (65) where a file is not what the manifest says.
     """
     manifest, root = run.manifest, run.manifest_path.parent
-    found = _evaluation(Path(evaluation)) if evaluation is not None else None
     return Gathered(
         name=run.path.name,
         manifest=manifest,
         profile=profile_of(run),
         baseline=read_profile(Path(baseline)) if baseline is not None else _own_baseline(manifest),
         set_aside=_first_rows_set_aside(manifest, root),
-        evaluation=found,
-        evaluated=_of_this_run(found, manifest) if found is not None else None,
+        judged=judged_runs(evaluation, [manifest]).get(manifest.run.id),
     )
 
 
@@ -70,25 +67,6 @@ def _own_baseline(manifest: Manifest) -> Profile | None:
     except MlserveError:  # it may be gone, moved or replaced since: the figures stand in the manifest all the same
         return None
     return found if found.digest == manifest.drift.base_digest else None
-
-
-def _evaluation(path: Path) -> Evaluation:
-    with storage.translated(path, "read"):
-        if not path.is_file():
-            raise InputMissing(
-                "there is no evaluation", shown(str(path), limit=400), "mlserve evaluate --output writes one"
-            )
-        data = path.read_bytes()
-    return decode_sealed(data, Evaluation, where=shown(str(path), limit=400))
-
-
-def _of_this_run(found: Evaluation, manifest: Manifest) -> RunEvaluation:
-    for one in found.runs:
-        if one.run_id == manifest.run.id:
-            return one
-    raise UsageError(
-        "the evaluation is of other runs than this one", "--evaluation", "mlserve evaluate RUN --labels F --output FILE"
-    )
 
 
 def _first_rows_set_aside(manifest: Manifest, root: Path) -> tuple[SetAside, ...]:

@@ -61,7 +61,7 @@ def quality_of(evaluation: Evaluation, one: RunEvaluation) -> QualityPart:
     return QualityPart(
         intro=_intro(evaluation, one),
         metrics=_metrics(evaluation, one),
-        limits=_limits(evaluation) if evaluation.limits else None,
+        limits=_limits(evaluation) if evaluation.limits or evaluation.verdict is not None else None,
         reliability=_reliability(one.calibration) if one.calibration is not None else None,
         slices=_slices(evaluation, one) if one.slices else None,
         confusion=_confusion(one) if one.confusion else None,
@@ -71,37 +71,55 @@ def quality_of(evaluation: Evaluation, one: RunEvaluation) -> QualityPart:
 def quality_finding(evaluation: Evaluation, one: RunEvaluation) -> Finding:
     """Quality as one line of the verdict."""
     ranked = one.figures.get(evaluation.ranked_by)
-    said = f"{_name(evaluation.ranked_by)} {_with_interval(ranked)}" if ranked is not None else "Quality"
+    said = f"{metric_name(evaluation.ranked_by)} {with_interval(ranked)}" if ranked is not None else "Quality"
     what = f"{said} on {count(one.labelled)} rows with labels"
     worse = [f"{visible(slice.column)} {visible(slice.value)}" for slice in one.slices if slice.worse]
     told = f"; worse than the rest where {listed(worse, most=3)}" if worse else ""
-    failed = [
-        f"{_name(limit.metric)} {limit.bound} {figure(limit.limit)}" for limit in evaluation.limits if not limit.passed
-    ]
+    failed = failed_in(evaluation)
     if failed:
-        return Finding("bad", f"{what}: {listed(failed)} was asked for{told}.", "quality")
-    return Finding("attention" if worse else "good" if evaluation.limits else "note", f"{what}{told}.", "quality")
+        return Finding("bad", f"{what}: {failed}{told}.", "quality")
+    judged = evaluation.limits or evaluation.verdict is not None
+    return Finding("attention" if worse else "good" if judged else "note", f"{what}{told}.", "quality")
+
+
+def failed_in(evaluation: Evaluation) -> str:
+    """What was asked for and does not hold, "" where all does: by the evaluation's own limits, or by a gate's."""
+    limits = [
+        f"{metric_name(limit.metric)} {limit.bound} {figure(limit.limit)}"
+        for limit in evaluation.limits
+        if not limit.passed
+    ]
+    verdict = evaluation.verdict
+    if limits or verdict is None or verdict.passed:
+        return f"{listed(limits)} was asked for" if limits else ""
+    return f"gate {visible(verdict.gate)} said no, since {visible('; '.join(verdict.reasons))}"
+
+
+def question_of(evaluation: Evaluation) -> str:
+    """What was held against what: column late is 1."""
+    column = f"column {visible(evaluation.label)}"
+    return f"{column} is {visible(evaluation.positive)}" if evaluation.kind == "binary" else column
 
 
 def _intro(evaluation: Evaluation, one: RunEvaluation) -> str:
     join = one.join
-    kind = {"binary": f"column {visible(evaluation.label)} is {visible(evaluation.positive)}"}.get(
-        evaluation.kind, f"column {visible(evaluation.label)}"
-    )
     late = f" as of {visible(evaluation.as_of)}" if evaluation.as_of else ""
     return (
-        f"What was scored beside what came: {kind}{late}. Of {count(join.rows)} rows {count(join.matched)} "
-        f"({share(join.matched, of=join.rows)}) have their label, each matched once; {count(join.unlabelled)} wait for "
-        f"theirs. Intervals hold the true value in {share(evaluation.confidence)} of cases."
+        f"What was scored beside what came: {question_of(evaluation)}{late}. Of {count(join.rows)} rows "
+        f"{count(join.matched)} ({share(join.matched, of=join.rows)}) have their label, each matched once; "
+        f"{count(join.unlabelled)} wait for theirs. "
+        f"Intervals hold the true value in {share(evaluation.confidence)} of cases."
     )
 
 
 def _metrics(evaluation: Evaluation, one: RunEvaluation) -> Table:
     rows = [
         [
-            Cell(_name(name), note="slices are ranked by it" if name == evaluation.ranked_by and one.slices else ""),
+            Cell(
+                metric_name(name), note="slices are ranked by it" if name == evaluation.ranked_by and one.slices else ""
+            ),
             figure(found.value) if found.value is not None else Cell("–", note=visible(found.reason)),
-            _interval(found),
+            interval_text(found),
             visible(found.method) or "–",
         ]
         for name, found in one.figures.items()
@@ -113,13 +131,16 @@ def _metrics(evaluation: Evaluation, one: RunEvaluation) -> Table:
 def _limits(evaluation: Evaluation) -> Table:
     rows = [
         [
-            Cell(_name(limit.metric), mark="good" if limit.passed else "bad"),
+            Cell(metric_name(limit.metric), mark="good" if limit.passed else "bad"),
             f"{limit.bound} {figure(limit.limit)}",
             figure(limit.found.value),
             "holds" if limit.passed else "does not hold",
         ]
         for limit in evaluation.limits
     ]
+    if (verdict := evaluation.verdict) is not None:
+        gate = Cell(f"gate {visible(verdict.gate)}", mark="good" if verdict.passed else "bad")
+        rows.append([gate, "–", "–", "passed" if verdict.passed else visible("; ".join(verdict.reasons))])
     return table("Limits", [Column("metric"), Column("asked for"), number("found"), Column("verdict")], rows)
 
 
@@ -138,12 +159,16 @@ def _reliability(found: Calibration) -> Reliability:
         if (value := (came := each.observed).value) is not None
     )
     rows: list[Row] = [
-        [figure(each.mean_score), Cell(figure(each.observed.value), note=_interval(each.observed)), count(each.rows)]
+        [
+            figure(each.mean_score),
+            Cell(figure(each.observed.value), note=interval_text(each.observed)),
+            count(each.rows),
+        ]
         for each in found.bins
     ]
     text = (
         f"Scores and outcomes differ by {figure(found.ece, digits=3)} on average (ECE); a perfect model of so many "
-        f"rows would show about {figure(found.ece_by_chance, digits=3)}. Slope {_with_interval(found.slope)}, "
+        f"rows would show about {figure(found.ece_by_chance, digits=3)}. Slope {with_interval(found.slope)}, "
         "1 where calibrated."
     )
     columns = [number("mean score"), number("what came"), number("rows")]
@@ -156,7 +181,7 @@ def _slices(evaluation: Evaluation, one: RunEvaluation) -> Table:
     columns = [
         Column("slice"),
         number("rows with label"),
-        number(_name(metric)),
+        number(metric_name(metric)),
         number("less all rows"),
         number("p"),
     ]
@@ -172,7 +197,7 @@ def _slice(each: SliceEvaluation, metric: str) -> Row:
             mark="bad" if each.worse else None,
         ),
         count(each.labelled),
-        Cell(figure(found.value if found else None), note=_interval(found) if found else ""),
+        Cell(figure(found.value if found else None), note=interval_text(found) if found else ""),
         "–" if each.difference.value is None else signed(each.difference.value),
         "–" if each.p_value is None else chance(each.p_value),
     ]
@@ -184,14 +209,17 @@ def _confusion(one: RunEvaluation) -> Table:
     return table("Predictions beside what came, in rows", columns, rows)
 
 
-def _name(metric: str) -> str:
+def metric_name(metric: str) -> str:
+    """A metric as the page calls it."""
     return NAMES.get(metric, visible(metric.replace("_", " ")))
 
 
-def _interval(found: Figure) -> str:
+def interval_text(found: Figure) -> str:
+    """0.712 to 0.783; a dash where there is none."""
     return "–" if found.low is None or found.high is None else f"{figure(found.low)} to {figure(found.high)}"
 
 
-def _with_interval(found: Figure) -> str:
-    interval = _interval(found)
+def with_interval(found: Figure) -> str:
+    """0.749 (0.712 to 0.783)."""
+    interval = interval_text(found)
     return figure(found.value) + (f" ({interval})" if interval != "–" else "")

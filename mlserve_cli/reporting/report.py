@@ -6,16 +6,18 @@ the same runs give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlserve_cli import storage
 from mlserve_cli.errors import MlserveError, OutputExists, UsageError, shown
-from mlserve_cli.manifest.find import MANIFEST_NAME, FoundRun, find_runs, is_manifest
+from mlserve_cli.manifest.find import MANIFEST_NAME, find_runs, is_manifest, refuse_inside_run
+from mlserve_cli.reporting.evaluations import judged_runs
 from mlserve_cli.reporting.gather import gather
 from mlserve_cli.reporting.run_page import run_page, verdict_of
-from mlserve_cli.reporting.runs_page import runs_page
-from mlserve_cli.reporting.verdict import Verdict, judge_all
+from mlserve_cli.reporting.runs_page import parts_of, runs_page, verdict_of_all
+from mlserve_cli.reporting.verdict import Verdict
 
 SUFFIX = ".report.html"
 OURS = b'<meta name="generator" content="mlserve report">'
@@ -34,27 +36,29 @@ class Reported:
 
 
 def report(
-    target: str, *, output: str | None = None, evaluation: str | None = None, baseline: str | None = None
+    target: str, *, output: str | None = None, evaluation: str | Sequence[str] = (), baseline: str | None = None
 ) -> Reported:
     """Write the page of the run at TARGET, or of all runs below it.
 
     `output` is by default beside TARGET: NAME.report.html. An earlier report there is replaced, anything else is not:
-    OutputExists (73). `evaluation` is a file that `evaluate` wrote, `baseline` a profile to draw the run's columns
-    against. Raises InputMissing (66) where there is no run, RunMismatch (65) where a file of it is not what its
+    OutputExists (73). `evaluation` are files that `evaluate` wrote, or globs, `baseline` a profile to draw the run's
+    columns against. Raises InputMissing (66) where there is no run, RunMismatch (65) where a file of it is not what its
     manifest says, ExtraMissing (69) without Jinja2.
     """
     skipped: list[MlserveError] = []
     alone = _is_one_run(target)
     runs = find_runs(target, skipped=None if alone else skipped)
-    place = _place(target, output, runs)
+    place = _place(target, output)
+    evaluations = (evaluation,) if isinstance(evaluation, str) else tuple(evaluation)
     if alone:
-        gathered = gather(runs[0], evaluation=evaluation, baseline=baseline)
+        gathered = gather(runs[0], evaluation=evaluations, baseline=baseline)
         verdict = verdict_of(gathered)
         page = run_page(gathered, verdict=verdict)
     else:
-        _refuse_options_of_one_run(evaluation=evaluation, baseline=baseline)
-        verdict = judge_all([run.manifest for run in runs])
-        page = runs_page(runs, name=Path(target).resolve().name, verdict=verdict, skipped=skipped)
+        _refuse_baseline(baseline)
+        parts = parts_of(runs, judged_runs(evaluations, [run.manifest for run in runs]))
+        verdict = verdict_of_all(runs, parts)
+        page = runs_page(runs, parts, name=Path(target).resolve().name, verdict=verdict, skipped=skipped)
     record = storage.replace(place, page)
     return Reported(place, record.size_bytes, len(runs), verdict, tuple(skipped))
 
@@ -64,23 +68,16 @@ def _is_one_run(target: str) -> bool:
     return not path.is_dir() or (path / MANIFEST_NAME).is_file()
 
 
-def _refuse_options_of_one_run(**given: str | None) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(f"--{name} belongs to one run, and this is a folder of runs", "", "name one of the runs")
+def _refuse_baseline(baseline: str | None) -> None:
+    if baseline is not None:
+        raise UsageError("--baseline belongs to one run, and this is a folder of runs", "", "name one of the runs")
 
 
-def _place(target: str, output: str | None, runs: tuple[FoundRun, ...]) -> Path:
+def _place(target: str, output: str | None) -> Path:
     """Where the page goes, refused where it would spoil something."""
     place = storage.locate(output) if output is not None else _beside(target)
     storage.check_creatable(place, is_file=True)
-    for run in runs:
-        if run.manifest_path.name == MANIFEST_NAME and place.is_relative_to(run.manifest_path.parent.resolve()):
-            raise UsageError(
-                "the report would stand inside the run, and verify would find a file that is not part of it",
-                shown(str(place), limit=400),
-                "put it beside the run, or anywhere else",
-            )
+    refuse_inside_run(place, what="the report")
     if place.exists() and not _is_ours(place):
         raise OutputExists(
             "what stands there is no report of mlserve, so it is not replaced",

@@ -14,9 +14,9 @@ from mlserve_cli.reporting.wording import count, duration, model_name, moment, s
 
 def verdict_of(run: Gathered) -> Verdict:
     """The verdict on a run with all that was gathered."""
-    if run.evaluation is None or run.evaluated is None:
+    if run.judged is None:
         return judge(run.manifest)
-    return judge(run.manifest, quality=quality.quality_finding(run.evaluation, run.evaluated))
+    return judge(run.manifest, quality=quality.quality_finding(run.judged.evaluation, run.judged.run))
 
 
 def run_page(run: Gathered, *, verdict: Verdict) -> bytes:
@@ -40,7 +40,7 @@ def run_page(run: Gathered, *, verdict: Verdict) -> bytes:
         drift=drift.drift_of(run),
         rivals=rivals.rivals_of(manifest),
         split=rivals.split_of(manifest),
-        quality=_quality(run),
+        quality=quality.quality_of(run.judged.evaluation, run.judged.run) if run.judged is not None else None,
         speed=speed.speed_of(manifest),
         provenance=provenance.facts_of(manifest),
         settings=provenance.settings_of(manifest),
@@ -61,12 +61,6 @@ def _figures(run: Gathered) -> tuple[Fact, ...]:
         Fact("rows per second", (f"{manifest.throughput.rows_per_s:,.0f}",)),
         Fact("memory at most", (size(manifest.throughput.peak_memory_bytes),)),
     )
-
-
-def _quality(run: Gathered) -> quality.QualityPart | None:
-    if run.evaluation is None or run.evaluated is None:
-        return None
-    return quality.quality_of(run.evaluation, run.evaluated)
 
 
 def _score_pictures(run: Gathered) -> tuple[Histogram | Categories, ...]:

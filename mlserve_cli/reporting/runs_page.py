@@ -1,8 +1,8 @@
-"""The page of many runs: how rows, speed, scores and drift went over time, model by model."""
+"""The page of many runs: how rows, speed, scores, drift and quality went over time, model by model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,13 +12,15 @@ from mlserve_cli.manifest.find import FoundRun
 from mlserve_cli.monitoring.proved import profile_of
 from mlserve_cli.profiles import ColumnProfile, Profile, quantiles
 from mlserve_cli.reporting.blocks import Cell, Column, Fact, Row, Table, number, table
+from mlserve_cli.reporting.evaluations import Judged
 from mlserve_cli.reporting.heat import Heat, heat_of
-from mlserve_cli.reporting.labels import labels_of
+from mlserve_cli.reporting.labels import places_of, run_cell
+from mlserve_cli.reporting.quality_trend import QualityTrend, quality_trend
 from mlserve_cli.reporting.render import render
 from mlserve_cli.reporting.spread import twins_of
-from mlserve_cli.reporting.trend import Place, Trend, trend
-from mlserve_cli.reporting.verdict import Verdict, troubles
-from mlserve_cli.reporting.wording import count, duration, figure, listed, model_name, moment, share, span, visible
+from mlserve_cli.reporting.trend import Trend, trend
+from mlserve_cli.reporting.verdict import Verdict, judge_all, troubles
+from mlserve_cli.reporting.wording import count, duration, figure, listed, model_name, share, span, visible
 
 RUNS_SHOWN = 400
 SCORES_DRAWN = 6
@@ -32,9 +34,17 @@ class ModelPart:
     trends: tuple[Trend, ...]
     scores: tuple[Table, ...]
     heat: Heat | None
+    quality: QualityTrend | None
 
 
-def runs_page(runs: Sequence[FoundRun], *, name: str, verdict: Verdict, skipped: Sequence[MlserveError]) -> bytes:
+def runs_page(
+    runs: Sequence[FoundRun],
+    parts: Sequence[ModelPart],
+    *,
+    name: str,
+    verdict: Verdict,
+    skipped: Sequence[MlserveError],
+) -> bytes:
     """One file of HTML that needs nothing else."""
     manifests = [run.manifest for run in runs]
     first, last = manifests[0].run, manifests[-1].run
@@ -45,7 +55,7 @@ def runs_page(runs: Sequence[FoundRun], *, name: str, verdict: Verdict, skipped:
         when=span(first.started_at, last.finished_at),
         verdict=verdict,
         figures=_figures(manifests),
-        models=tuple(_parts(runs)),
+        models=parts,
         runs=_runs(runs),
         skipped=[visible(f"{error.what}: {error.where}") for error in skipped],
         digest=manifests[-1].digest,
@@ -63,8 +73,19 @@ def _figures(manifests: Sequence[Manifest]) -> tuple[Fact, ...]:
     )
 
 
-def _parts(runs: Sequence[FoundRun]) -> Iterator[ModelPart]:
-    for name in dict.fromkeys(run.manifest.model.name for run in runs):
+def parts_of(runs: Sequence[FoundRun], judged: Mapping[str, Judged]) -> tuple[ModelPart, ...]:
+    """Each model's runs, with what `judged` says of them by their ids."""
+    return tuple(_parts(runs, judged))
+
+
+def verdict_of_all(runs: Sequence[FoundRun], parts: Sequence[ModelPart]) -> Verdict:
+    """The verdict on many runs, of each model's quality too."""
+    return judge_all([run.manifest for run in runs], quality=[one.quality.finding for one in parts if one.quality])
+
+
+def _parts(runs: Sequence[FoundRun], judged: Mapping[str, Judged]) -> Iterator[ModelPart]:
+    names = list(dict.fromkeys(run.manifest.model.name for run in runs))
+    for place, name in enumerate(names, start=1):
         mine = [run for run in runs if run.manifest.model.name == name]
         profiles = [profile_of(run) for run in mine]
         yield ModelPart(
@@ -72,17 +93,11 @@ def _parts(runs: Sequence[FoundRun]) -> Iterator[ModelPart]:
             trends=(*_score_trends(mine, profiles), *_work_trends(mine)),
             scores=tuple(_score_tables(mine, profiles)),
             heat=heat_of(mine),
+            quality=quality_trend(mine, judged, section=f"model-{place}", name=visible(name) if len(names) > 1 else ""),
         )
 
 
 # Figures over time
-
-
-def places_of(runs: Sequence[FoundRun]) -> list[Place]:
-    """Where the runs stand on the axis; a model without a version is told by its digest."""
-    models = [run.manifest.model for run in runs]
-    versions = [visible(model.version) or model.digest.removeprefix("sha256:")[:8] for model in models]
-    return [Place(label, version) for label, version in zip(labels_of(runs), versions, strict=True)]
 
 
 def _work_trends(runs: Sequence[FoundRun]) -> Iterator[Trend]:
@@ -152,12 +167,8 @@ def _score_tables(runs: Sequence[FoundRun], profiles: Sequence[Profile | None]) 
             column = profile.scores.get(name) if profile is not None else None
             three = _three(column)
             if column is not None and three is not None:
-                rows.append([_run_cell(run), figure(column.mean), *map(figure, three)])
+                rows.append([run_cell(run), figure(column.mean), *map(figure, three)])
         yield table(f"Score {visible(name)} by run", columns, rows[::-1], most=RUNS_SHOWN)
-
-
-def _run_cell(run: FoundRun) -> Cell:
-    return Cell(visible(run.path.name), note=moment(run.manifest.run.started_at))
 
 
 def _runs(runs: Sequence[FoundRun]) -> Table:
@@ -180,7 +191,7 @@ def _row(run: FoundRun) -> Row:
     found = troubles(one)
     alias = f"@{visible(one.model.alias)}" if one.model.alias else ""
     return [
-        _run_cell(run),
+        run_cell(run),
         Cell(model_name(one.model.name, one.model.version), note=alias),
         count(one.rows.rows_in),
         count(one.rows.rows_quarantined),

@@ -13,6 +13,7 @@ from mlserve_cli.reporting.blocks import Mark
 from mlserve_cli.reporting.wording import count, day, listed, model_name, share, visible
 
 ORDER: tuple[Mark, ...] = ("bad", "attention", "good", "note")
+BELOW = "the quality is below its limit"
 QUARANTINE_IS_BAD = 0.01  # of the rows: more is no odd row any more, but odd data
 
 
@@ -41,14 +42,15 @@ def judge(manifest: Manifest, *, quality: Finding | None = None) -> Verdict:
     return Verdict(worst, _headline(manifest, quality), findings)
 
 
-def judge_all(manifests: Sequence[Manifest]) -> Verdict:
+def judge_all(manifests: Sequence[Manifest], *, quality: Sequence[Finding] = ()) -> Verdict:
     """The verdict on many runs, in the order of their start: what the last one says counts for the mark."""
-    findings = tuple(_findings_of_all(manifests))
+    findings = (*_findings_of_all(manifests), *quality)
     worst = min((finding.mark for finding in findings), key=ORDER.index)
     last = manifests[-1]
     found = troubles(last)
     state = f"in the last one {listed(found)}" if found else f"the last one scored {count(last.rows.rows_out, 'row')}"
-    return Verdict(worst, f"{count(len(manifests), 'run')}; {state}.", findings)
+    below = f"; {BELOW}" if any(finding.mark == "bad" for finding in quality) else ""
+    return Verdict(worst, f"{count(len(manifests), 'run')}; {state}{below}.", findings)
 
 
 def troubles(manifest: Manifest) -> list[str]:
@@ -104,7 +106,7 @@ def _drift_of_all(manifests: Sequence[Manifest]) -> Finding:
 def _headline(manifest: Manifest, quality: Finding | None) -> str:
     rows = manifest.rows
     scored = f"{'All ' if not rows.rows_quarantined else ''}{count(rows.rows_out, 'row')} scored"
-    found = troubles(manifest) + (["the quality is below its limit"] if quality and quality.mark == "bad" else [])
+    found = troubles(manifest) + ([BELOW] if quality and quality.mark == "bad" else [])
     if found:
         return f"{scored}; {listed(found)}."
     checked = manifest.drift is not None or quality is not None

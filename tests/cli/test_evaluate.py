@@ -164,3 +164,20 @@ def test_the_library_that_is_missing_is_named_with_its_extra(judged: Desk) -> No
     assert done.returncode == 69
     assert error["what"] == "scikit-learn is not installed"
     assert "mlserve-cli[evaluate]" in error["hint"]
+
+
+@pytest.mark.parametrize("place", ["out/e.json", "out/data/e.json", "link/e.json"])
+def test_a_run_stays_as_it_is_committed(judged: Desk, place: str) -> None:
+    (judged.folder / "link").symlink_to("out")
+
+    ended = judged.run(*evaluate(judged, "--label", "came", "-o", judged.path(place)))
+    profiled = judged.run("profile", judged.path("rows.csv"), "-o", judged.path(place))
+
+    assert [(one.code, "inside the run" in one.error["what"]) for one in (ended, profiled)] == [(2, True)] * 2
+    assert judged.run("verify", judged.path("out")).code == 0
+
+
+def test_a_manifest_of_another_program_makes_no_run_of_a_folder(judged: Desk) -> None:
+    judged.write("site/manifest.json", '{"name": "a web page", "format": 1}')
+
+    assert judged.run(*evaluate(judged, "--label", "came", "-o", judged.path("site/e.json"))).code == 0

@@ -133,7 +133,7 @@ def test_a_run_without_a_profile_says_how_to_have_one(tmp_path: Path) -> None:
     run = score(ScoreRequest(GBM, (str(SAMPLES / "flights" / "month=01"),), str(tmp_path / "run"), profile="off"))
     with pytest.raises(InputMissing, match="--profile on"):
         profile(str(run.output))
-    with pytest.raises(UsageError, match="--baseline"):
+    with pytest.raises(UsageError, match="mlserve model baseline"):
         profile(GBM)
 
 

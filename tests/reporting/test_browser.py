@@ -23,17 +23,20 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A page of a run with everything in it, one of a run with nothing special, one of many runs."""
+    """A page of a run with everything in it, one of a run with nothing special, one of many runs, most with labels."""
     root = tmp_path_factory.mktemp("pages")
     one, plain = write_run(root / "one"), write_run(root / "plain", plain=True)
     labels = root / "evaluation.json"
     labels.write_bytes(encode_sealed(evaluation(read_manifest(one / "manifest.json"))))
     for day, shift in enumerate((0.0, 0.0, 2.0, 4.0, 6.0)):
-        write_run(root / "many" / f"day={day}", day=20 + day, shift=shift, version="3" if day < 3 else "4")
+        run = write_run(root / "many" / f"day={day}", day=20 + day, shift=shift, version="3" if day < 3 else "4")
+        if day < 4:
+            known = evaluation(read_manifest(run / "manifest.json"), auc=0.72 - day / 50)
+            (root / f"{day}.evaluation.json").write_bytes(encode_sealed(known))
     return {
         "one": report(str(one), evaluation=str(labels)).path,
         "plain": report(str(plain)).path,
-        "many": report(str(root / "many")).path,
+        "many": report(str(root / "many"), evaluation=str(root / "*.evaluation.json")).path,
     }
 
 

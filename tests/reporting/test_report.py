@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from mlserve_cli.contract import encode_sealed
 from mlserve_cli.errors import InputMissing, OutputExists, RunMismatch, UsageError
 from mlserve_cli.manifest import Manifest, read_manifest
+from mlserve_cli.monitoring.evaluation import Evaluation
 from mlserve_cli.profiles import Drift
+from mlserve_cli.registry import Verdict
 from mlserve_cli.reporting import report
 from mlserve_cli.reporting.speed import BLOCKS_DRAWN, lanes_of
 from mlserve_cli.reporting.verdict import judge, judge_all
@@ -131,11 +133,110 @@ def test_an_evaluation_of_another_run_is_refused(whole: Path, tmp_path: Path) ->
         report(str(whole), evaluation=str(path))
 
 
-def test_an_evaluation_of_many_runs_belongs_to_none_of_a_folder(tmp_path: Path) -> None:
+def written(folder: Path, name: str, found: Evaluation) -> str:
+    """An evaluation as `evaluate --output` writes it."""
+    path = folder / name
+    path.write_bytes(encode_sealed(found))
+    return str(path)
+
+
+def test_evaluations_of_many_runs_become_a_trend(tmp_path: Path) -> None:
+    runs = [manifest_of(write_run(tmp_path / "runs" / str(day), day=day, plain=True)) for day in (1, 2, 3)]
+    files = [
+        written(tmp_path, f"{one.run.id[-1]}.json", evaluation(one, auc=auc))
+        for one, auc in zip(runs[:2], (0.8, 0.6), strict=True)
+    ]
+
+    found = report(str(tmp_path / "runs"), evaluation=files)
+    page = found.path.read_text()
+    text = " ".join("".join(Reading(page).texts).split())
+
+    assert found.verdict.headline == "3 runs; the last one scored 24,000 rows; the quality is below its limit."
+    assert found.verdict.findings[-1].what == (
+        "The last of 2 runs with labels has AUC 0.6 (0.5917 to 0.6083) on 20,000 rows, all of them 0.6 to 0.8: "
+        "AUC at least 0.75 was asked for."
+    )
+    assert "column late is 1. Of 3 runs 2 have labels, for 40,000 of their 47,926 rows" in text
+    assert 'aria-label="AUC: 0.6 to 0.8, last 0.6."' in page
+    assert "Quality by run" in text
+
+
+def test_one_evaluation_of_all_runs_gives_the_same_trend_and_says_whether_chance_does_it(tmp_path: Path) -> None:
+    runs = [manifest_of(write_run(tmp_path / "runs" / str(day), day=day, plain=True)) for day in (1, 2)]
+    each = [evaluation(one) for one in runs]
+    together = replace(each[0], runs=tuple(one for found in each for one in found.runs), steady_p_value=0.00001)
+
+    page = report(str(tmp_path / "runs"), evaluation=[written(tmp_path, "all.json", together)]).path.read_text()
+
+    assert "That AUC differs so much from run to run by chance alone: p &lt;0.0001." in page
+
+
+def test_of_two_evaluations_of_a_run_the_one_with_more_labels_counts(tmp_path: Path) -> None:
+    run = manifest_of(write_run(tmp_path / "runs" / "a", day=1, plain=True))
+    late = written(tmp_path, "late.json", evaluation(run, auc=0.9, labelled=20_001))
+    early = written(tmp_path, "early.json", evaluation(run, auc=0.5))
+
+    for files in ([late, early], [early, late]):
+        for target in ("runs", "runs/a"):
+            said = report(str(tmp_path / target), evaluation=files).verdict.findings
+            assert any("AUC 0.9 (" in one.what for one in said)
+
+
+def test_evaluations_that_ask_different_things_are_no_trend(tmp_path: Path) -> None:
+    runs = [manifest_of(write_run(tmp_path / "runs" / str(day), day=day, plain=True)) for day in (1, 2)]
+    files = [
+        written(tmp_path, "a.json", evaluation(runs[0])),
+        written(tmp_path, "b.json", replace(evaluation(runs[1]), positive="0")),
+    ]
+
+    with pytest.raises(UsageError, match="column late is 1 and column late is 0"):
+        report(str(tmp_path / "runs"), evaluation=files)
+
+
+def test_two_models_have_their_own_questions_and_names(tmp_path: Path) -> None:
+    runs = [manifest_of(write_run(tmp_path / "runs" / str(day), day=day, plain=True)) for day in (1, 2)]
+    other = replace(runs[1], model=replace(runs[1].model, name="churn"))
+    (tmp_path / "runs" / "2" / "manifest.json").write_bytes(encode_sealed(other))
+    files = [
+        written(tmp_path, "a.json", evaluation(runs[0])),
+        written(tmp_path, "b.json", replace(evaluation(runs[1]), label="left", limits=())),
+    ]
+
+    said = [one for one in report(str(tmp_path / "runs"), evaluation=files).verdict.findings if "AUC" in one.what]
+
+    assert [(one.mark, one.what.partition(" ")[0], one.section) for one in said] == [
+        ("bad", "late:", "model-1"),
+        ("note", "churn:", "model-2"),
+    ]
+
+
+def test_evaluations_of_none_of_the_runs_and_files_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "a", day=1, plain=True)
+    strange = written(tmp_path, "e.json", evaluation(manifest_of(write_run(tmp_path / "b", day=2, plain=True))))
+
+    with pytest.raises(UsageError, match="of other runs"):
+        report(str(tmp_path / "runs"), evaluation=strange)
+    for name in ("gone.json", "*.nothing"):
+        with pytest.raises(InputMissing, match="no evaluation"):
+            report(str(tmp_path / "runs"), evaluation=str(tmp_path / name))
+
+
+def test_what_a_gate_said_of_the_quality_stands_in_the_verdict(whole: Path, tmp_path: Path) -> None:
+    verdict = Verdict("good", False, "evaluate", 20_000, {"auc": 0.71}, {"least_auc": 0.8}, ("auc is 0.71",))
+    judged = replace(evaluation(manifest_of(whole)), limits=(), verdict=verdict)
+
+    found = report(str(whole), evaluation=written(tmp_path, "e.json", judged))
+
+    said = [one.what for one in found.verdict.findings if one.mark == "bad"]
+    assert any("gate good said no, since auc is 0.71" in one for one in said)
+    assert "gate good" in "".join(Reading(found.path.read_text()).texts)
+
+
+def test_a_baseline_belongs_to_one_run(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "a", plain=True)
 
     with pytest.raises(UsageError, match="belongs to one run"):
-        report(str(tmp_path / "runs"), evaluation="evaluation.json")
+        report(str(tmp_path / "runs"), baseline="profile.json")
 
 
 def test_a_baseline_that_has_gone_leaves_the_figures(whole: Path, tmp_path: Path) -> None:
