@@ -109,11 +109,8 @@ def airflow(airflow_home: Path, tmp_path: Path) -> Airflow:
 
 @pytest.fixture
 def many_flights(tmp_path: Path) -> Path:
-    """The sample flights many times over, as links: enough to be in the middle of for a while."""
+    """The sample flights many times over: enough to be in the middle of for a while."""
     folder = tmp_path / "many-flights"
     for copy in range(40):
-        for file in (ROOT / "sample_data" / "flights").rglob("*.parquet"):
-            link = folder / f"copy={copy:02}" / file.relative_to(ROOT / "sample_data" / "flights")
-            link.parent.mkdir(parents=True, exist_ok=True)
-            os.link(file, link)
+        shutil.copytree(ROOT / "sample_data" / "flights", folder / f"copy={copy:02}")
     return folder

@@ -230,6 +230,7 @@ EVERY_FILE: tuple[tuple[str, Callable[[Shop], Path]], ...] = (
     ("first entry", lambda shop: shop.churn / "history" / "00000001.json"),
     ("last entry", lambda shop: shop.churn / "history" / "00000003.json"),
 )
+LARGE = ("golden rows", "signature")  # seconds each: it is tried once for each byte
 LANES = 8
 
 
@@ -243,7 +244,9 @@ def test_the_flips_reach_every_file_of_the_version(shop: Shop) -> None:
     assert (shop.churn / "lock").read_bytes() == b""
 
 
-@pytest.mark.parametrize("name", [name for name, _ in EVERY_FILE])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name, _ in EVERY_FILE]
+)
 def test_no_byte_can_be_changed(shop: Shop, tmp_path: Path, name: str) -> None:
     path_in = dict(EVERY_FILE)[name]
     size = path_in(shop).stat().st_size

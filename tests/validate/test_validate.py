@@ -115,7 +115,13 @@ def test_a_row_that_depends_on_its_batch_is_told(tmp_path: Path) -> None:
     assert "a row's score depends on its batch" in found(report, "batches", "warning")[0].what
 
 
-@pytest.mark.parametrize(("ending", "words"), [(endings.crash, "killed by SIGSEGV"), (endings.hang, "not done after")])
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        (endings.crash, "killed by SIGSEGV"),
+        pytest.param(endings.hang, "not done after", marks=pytest.mark.slow),  # all of its limit
+    ],
+)
 def test_a_model_that_takes_its_process_along_is_a_finding_and_the_next_trial_runs(
     ending: Callable[[Trial], Outcome], words: str
 ) -> None:
