@@ -2,8 +2,8 @@
 
     python docs/generate.py FOLDER
 
-`reference.md` from the Typer application, `error-list.md` from the live tree of errors, `manifest-fields.md` and
-`package-fields.md` from the JSON Schemas that are shipped with the package.
+`reference.md` from the Typer application, `error-list.md` from the live tree of errors, `manifest-fields.md`,
+`package-fields.md` and `evaluation-fields.md` from the JSON Schemas that are shipped with the package.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def write_pages(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     schema = (files("mlserve_cli") / "manifest" / "schema.json").read_text(encoding="utf-8")
     package = (files("mlserve_cli") / "registry" / "package.schema.json").read_text(encoding="utf-8")
+    evaluation = (files("mlserve_cli") / "monitoring" / "evaluation.schema.json").read_text(encoding="utf-8")
     pages = {
         "manifest.schema.json": schema,
         "reference.md": "\n".join(reference()),
@@ -37,6 +38,8 @@ def write_pages(folder: Path) -> None:
         "manifest-fields.md": "\n".join(fields_of(json.loads(schema))),
         "package.schema.json": package,
         "package-fields.md": "\n".join(fields_of(json.loads(package), level=3)),
+        "evaluation.schema.json": evaluation,
+        "evaluation-fields.md": "\n".join(fields_of(json.loads(evaluation), level=3)),
     }
     for name, text in pages.items():
         page = folder / name

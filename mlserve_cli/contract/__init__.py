@@ -5,6 +5,7 @@ from mlserve_cli.contract._bind import bind
 from mlserve_cli.contract._bind_outputs import check_threshold, rename_outputs, threshold_output
 from mlserve_cli.contract._compute import compute
 from mlserve_cli.contract._faults import FAULT_SCHEMA, Faults
+from mlserve_cli.contract._schema import schema_of
 from mlserve_cli.contract._sealed import Sealed, decode_sealed, encode_sealed
 from mlserve_cli.contract._values import (
     Contract,
@@ -47,6 +48,7 @@ __all__ = [
     "encode_sealed",
     "int64_array",
     "rename_outputs",
+    "schema_of",
     "sha256_of",
     "text_array",
     "threshold_output",

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
-from mlserve_cli.contract import Scalar, Sealed, TensorSpec, Value, decode_sealed
+from mlserve_cli.contract import Scalar, Sealed, TensorSpec, Value, decode_sealed, schema_of
 from mlserve_cli.errors import InputMissing, shown
 from mlserve_cli.manifest.records import Stages
 from mlserve_cli.planning import Plan
@@ -271,10 +269,4 @@ def read_manifest(path: Path) -> Manifest:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a manifest (draft 2020-12), as shipped in the package and published in the documentation."""
-    (reference,), components = msgspec.json.schema_components([Manifest], ref_template="#/$defs/{name}")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "mlserve manifest",
-        **reference,
-        "$defs": components,
-    }
+    return schema_of(Manifest, title="mlserve manifest")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from mlserve_cli.contract import Sealed, Value
+from mlserve_cli.contract import Sealed, Value, schema_of
 from mlserve_cli.registry import Verdict
 
 EVALUATION_FORMAT = 1
@@ -163,3 +163,8 @@ class Evaluation(Sealed, frozen=True):
     verdict: Verdict | None = None
     recorded: str = ""
     digest: str = ""
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an evaluation's file (draft 2020-12), as shipped with mlserve and published in the docs."""
+    return schema_of(Evaluation, title="mlserve evaluation")

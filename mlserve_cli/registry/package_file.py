@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
-
-from mlserve_cli.contract import Declared, Scalar, Value
+from mlserve_cli.contract import Declared, Scalar, Value, schema_of
 
 PACKAGE_FORMAT = 1
 PACKAGE_FILE = "package.toml"
@@ -73,10 +71,4 @@ class PackageFile(Value, frozen=True, omit_defaults=True):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of package.toml (draft 2020-12), as shipped with mlserve and published in the documentation."""
-    (reference,), components = msgspec.json.schema_components([PackageFile], ref_template="#/$defs/{name}")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "mlserve package.toml",
-        **reference,
-        "$defs": components,
-    }
+    return schema_of(PackageFile, title="mlserve package.toml")
