@@ -24,6 +24,7 @@ included = [
     "generated/error-list.md",
     "generated/manifest-fields.md",
     "generated/package-fields.md",
+    "generated/evaluation-fields.md",
 ]  # by other pages
 exclude_patterns = ["_build", *included]
 html_theme = "furo"
