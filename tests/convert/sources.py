@@ -175,6 +175,53 @@ def _forest_pipeline(folder: Path) -> Trained:
     return Trained(folder / "forest-pipeline.joblib", ("--allow-pickle",), expected)
 
 
+def _booster_pipeline(estimator: Any, folder: Path, *, sparse: bool) -> Trained:
+    import joblib
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    frame = _frame().assign(**{name: flights()[name].to_pandas().astype(object) for name in TEXTS})
+    numbers = ["minute", "hour", "temp", "wind_speed", "precip"]
+    columns = make_column_transformer(
+        (OneHotEncoder(), list(TEXTS)),
+        ("passthrough" if sparse else StandardScaler(), numbers),
+        sparse_threshold=float(sparse),
+    )
+    fitted = make_pipeline(columns, estimator).fit(frame, late())
+    file = folder / f"{type(estimator).__name__}.joblib"
+    joblib.dump(fitted, file)
+    return Trained(file, ("--allow-pickle", "--nulls", "nan"), _binary(fitted.predict_proba(frame)[:, 1]))
+
+
+def _lightgbm_pipeline(folder: Path) -> Trained:
+    import lightgbm
+
+    return _booster_pipeline(lightgbm.LGBMClassifier(n_estimators=20, verbose=-1, n_jobs=2), folder, sparse=False)
+
+
+def _xgboost_pipeline(folder: Path) -> Trained:
+    """Over a sparse matrix, whose zeros XGBoost takes for missing."""
+    import xgboost
+
+    return _booster_pipeline(xgboost.XGBClassifier(n_estimators=20, max_depth=5, n_jobs=2), folder, sparse=True)
+
+
+def _histogram_pipeline(folder: Path) -> Trained:
+    import joblib
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    frame = _frame().assign(**{name: flights()[name].to_pandas().astype(object) for name in TEXTS})
+    columns = make_column_transformer((OrdinalEncoder(), list(TEXTS)), ("passthrough", ["temp", "hour", "humid"]))
+    fitted = make_pipeline(columns, HistGradientBoostingClassifier(max_iter=20)).fit(frame, late())
+    joblib.dump(fitted, folder / "hist-pipeline.joblib")
+    options = ("--allow-pickle", "--nulls", "nan")
+    return Trained(folder / "hist-pipeline.joblib", options, _binary(fitted.predict_proba(frame)[:, 1]))
+
+
 def _network() -> Any:
     import torch
 
@@ -230,6 +277,9 @@ TRAINERS: dict[str, Callable[[Path], Trained]] = {
     "scikit-learn histogram trees": _histogram,
     "scikit-learn forest": _forest,
     "scikit-learn forest pipeline": _forest_pipeline,
+    "scikit-learn histogram trees in a pipeline": _histogram_pipeline,
+    "lightgbm in a pipeline": _lightgbm_pipeline,
+    "xgboost in a pipeline": _xgboost_pipeline,
     "lightgbm": _lightgbm,
     "lightgbm labels": _lightgbm_labels,
     "xgboost": _xgboost,

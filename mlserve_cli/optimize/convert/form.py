@@ -30,13 +30,14 @@ class Form:
 def choose_form(source: Source, rows: Rows, asked: Literal["auto", "float32", "float64"]) -> Form:
     """Doubles where the library compares doubles and the rows have some that float32 does not hold; or as asked.
 
-    Float32 rows need no doubles: thresholds rounded down send them as the library does. For doubles in a float32 model
+    Float32 rows need no doubles, unless something is computed of them: thresholds rounded down send them as the library
+    does. For doubles in a float32 model
     rounding down or to nearest is better, depending on the rows: the one that moves fewer of them.
     """
     unfit = _unfit(rows.tensors)
     if asked == "float64" and source.exact_in == "float32" and source.library != "sklearn":
         raise UsageError(f"{source.library} itself computes in float32", "--precision float64", "leave it out")
-    wants_doubles = source.exact_in == "float64" and unfit > 0
+    wants_doubles = source.exact_in == "float64" and (unfit > 0 or source.computes)
     precision: Precision = ("float64" if wants_doubles else "float32") if asked == "auto" else asked
     if source.paths is None:
         return Form(precision, "exact", unfit)

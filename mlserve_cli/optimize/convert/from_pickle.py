@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from mlserve_cli.errors import Forbidden, InvalidModel, shown
-from mlserve_cli.optimize.convert import from_catboost, from_lightgbm, from_sklearn, from_xgboost
+from mlserve_cli.optimize.convert import from_catboost, from_lightgbm, from_pipeline, from_sklearn, from_xgboost
 from mlserve_cli.optimize.convert.source import Source, extra, reading
 
 
@@ -45,4 +45,6 @@ def _of_object(model: Any, *, file: str) -> Source:
         return from_xgboost.of_booster(booster, file=file, classes=classes if booster is not model else None)
     if library == "catboost":
         return from_catboost.of_model(model, file=file)
+    if from_pipeline.ends_in_booster(model):
+        return from_pipeline.of_pipeline(model, file=file)
     return from_sklearn.of_estimator(model, file=file)

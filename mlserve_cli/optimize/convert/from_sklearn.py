@@ -52,7 +52,6 @@ def of_estimator(model: Any, *, file: str) -> Source:
     with extra("sklearn"):
         import skl2onnx  # noqa: F401
         from sklearn.base import BaseEstimator, is_classifier, is_regressor
-        from sklearn.utils import get_tags
     kind: Literal["classifier", "regressor"] = "classifier" if is_classifier(model) else "regressor"
     if not isinstance(model, BaseEstimator) or not (is_classifier(model) or is_regressor(model)):
         raise InvalidModel(
@@ -66,18 +65,27 @@ def of_estimator(model: Any, *, file: str) -> Source:
     )
     return Source(
         library="sklearn",
-        inputs=_inputs(model, parts, file=file),
+        inputs=inputs_of(model, file=file),
         kind=kind,
-        takes_missing=bool(get_tags(model).input_tags.allow_nan) or _imputes(parts),
+        takes_missing=takes_missing(model),
         exact_in="float64" if mixed else "float32",
         to_onnx=partial(_to_onnx, model, file=file),
-        predict=partial(_predict, model, kind == "classifier"),
+        predict=partial(predict, model, kind == "classifier"),
         packages=("scikit-learn", "skl2onnx"),
         paths=partial(_paths, model) if trees else None,
+        computes=mixed and any(hasattr(part, "transform") for part in parts),
     )
 
 
-def _predict(model: Any, is_classifier_: bool, tensors: Tensors) -> Scores:
+def takes_missing(model: Any) -> bool:
+    """Whether it says so itself, or fills in what is missing."""
+    from sklearn.utils import get_tags
+
+    return bool(get_tags(model).input_tags.allow_nan) or any("Imputer" in type(part).__name__ for part in _parts(model))
+
+
+def predict(model: Any, is_classifier_: bool, tensors: Tensors) -> Scores:
+    """The estimator's own scores of the rows."""
     rows = _rows(model, tensors)
     labels = np.asarray(model.predict(rows)) if is_classifier_ else None
     if not is_classifier_:
@@ -100,8 +108,9 @@ def _rows(model: Any, tensors: Tensors) -> Any:
     return pd.DataFrame({name: values.reshape(-1) for name, values in tensors.items()})
 
 
-def _inputs(model: Any, parts: list[Any], *, file: str) -> tuple[SourceInput, ...]:
+def inputs_of(model: Any, *, file: str) -> tuple[SourceInput, ...]:
     """One matrix; or where a ColumnTransformer picks columns by name, one input for each that it picks."""
+    parts = list(_parts(model))
     names = tuple(map(str, getattr(model, "feature_names_in_", ())))
     choosers = [part for part in parts if hasattr(part, "transformers_") and hasattr(part, "feature_names_in_")]
     kinds: dict[str, Kind] = {}
@@ -151,10 +160,6 @@ def _parts(model: Any) -> Iterator[Any]:
                 yield from _parts(value)
 
 
-def _imputes(parts: list[Any]) -> bool:
-    return any("Imputer" in type(part).__name__ for part in parts)
-
-
 def _is_histogram(part: Any) -> bool:
     return type(part).__name__.startswith("HistGradientBoosting") and hasattr(part, "_predictors")
 
@@ -165,24 +170,19 @@ def _paths(model: Any, how: Rounding, tensors: Tensors) -> NDArray[Any]:
     for trees in (part._predictors for part in _parts(changed) if _is_histogram(part)):
         for tree in (tree for several in trees for tree in several):
             tree.nodes["num_threshold"] = rounded(tree.nodes["num_threshold"], how)
-    return _predict(changed, hasattr(model, "predict_proba"), tensors).values[0]
+    return predict(changed, hasattr(model, "predict_proba"), tensors).values[0]
 
 
 def _to_onnx(model: Any, precision: Precision, rounding: Rounding, *, file: str) -> bytes:
     from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 
-    types = {"string": StringTensorType, "int64": Int64TensorType}
-    number = DoubleTensorType if precision == "float64" else FloatTensorType
     with converting("scikit-learn", file):
         ready, table = _for_converter(model)
-        inputs = _inputs(model, list(_parts(model)), file=file)
         options = {id(ready): {"zipmap": False}} if hasattr(model, "classes_") else {}
-        initial = [(one.tensor, types.get(one.dtype, number)([None, one.width])) for one in inputs]
         made = convert_sklearn(
             ready,
             "sklearn",
-            initial,
+            initial_types(model, precision, file=file),
             target_opset=OPSETS,
             options=options,
             custom_conversion_functions=_converters(ready),
@@ -195,6 +195,15 @@ def _to_onnx(model: Any, precision: Precision, rounding: Rounding, *, file: str)
             write_out_imputers(made)
         data: bytes = made.SerializeToString(deterministic=True)
         return data
+
+
+def initial_types(model: Any, precision: Precision, *, file: str) -> list[tuple[str, Any]]:
+    """The inputs as skl2onnx wants to be told of them."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+
+    types = {"string": StringTensorType, "int64": Int64TensorType}
+    number = DoubleTensorType if precision == "float64" else FloatTensorType
+    return [(one.tensor, types.get(one.dtype, number)([None, one.width])) for one in inputs_of(model, file=file)]
 
 
 def _converters(model: Any) -> dict[type, Any]:

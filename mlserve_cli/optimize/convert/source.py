@@ -53,7 +53,8 @@ class Source:
 
     `exact_in` is the precision in which the library compares features with thresholds. `to_onnx` gives the model over
     inputs of a precision, with thresholds rounded so. `paths` says which leaf each row takes in each tree, [rows, …],
-    with thresholds rounded to float32 or not; None where rounding cannot move a row.
+    with thresholds rounded to float32 or not; None where rounding cannot move a row. `computes` where trees read what
+    steps before them compute in `exact_in`.
     """
 
     library: str
@@ -66,6 +67,7 @@ class Source:
     packages: tuple[str, ...]
     paths: Callable[[Rounding, Tensors], NDArray[Any]] | None = None
     note: str = ""
+    computes: bool = False
 
     @property
     def versions(self) -> str:

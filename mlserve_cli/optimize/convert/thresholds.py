@@ -17,7 +17,7 @@ from mlserve_cli.errors import InvalidModel
 from mlserve_cli.optimize.convert.source import Precision, Rounding
 
 Reals = NDArray[np.float64]
-_DOUBLE, _ML = 11, "ai.onnx.ml"
+_FLOAT, _DOUBLE, _ML = 1, 11, "ai.onnx.ml"
 _AS_TENSORS = (
     "nodes_values",
     "class_weights",
@@ -48,7 +48,8 @@ def set_thresholds(model: Any, table: Reals, *, precision: Precision) -> None:
             _set_on(node, table, precision=precision)
     if precision == "float64":
         for value in model.graph.input:
-            value.type.tensor_type.elem_type = _DOUBLE
+            if value.type.tensor_type.elem_type == _FLOAT:
+                value.type.tensor_type.elem_type = _DOUBLE
         for opset in model.opset_import:
             if opset.domain == _ML:
                 opset.version = max(opset.version, 3)
