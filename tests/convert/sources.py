@@ -87,6 +87,25 @@ def _lightgbm_labels(folder: Path) -> Trained:
     return Trained(folder / "lgbm.joblib", ("--allow-pickle", "--features", ",".join(NUMBERS)), expected)
 
 
+def categories() -> Any:
+    """A data frame with two columns of texts as categories, some of them missing."""
+    frame = _frame()
+    for name in TEXTS:
+        frame[name] = flights()[name].to_pandas().astype("category")
+    return frame
+
+
+def _lightgbm_categories(folder: Path) -> Trained:
+    import lightgbm
+
+    frame = categories()
+    booster = lightgbm.train(
+        {"objective": "binary", "verbose": -1, "num_threads": 2}, lightgbm.Dataset(frame, late()), 20
+    )
+    booster.save_model(folder / "categories.txt")
+    return Trained(folder / "categories.txt", (), _binary(booster.predict(frame)))
+
+
 def _frame() -> Any:
     import pandas as pd
 
@@ -282,6 +301,7 @@ TRAINERS: dict[str, Callable[[Path], Trained]] = {
     "xgboost in a pipeline": _xgboost_pipeline,
     "lightgbm": _lightgbm,
     "lightgbm labels": _lightgbm_labels,
+    "lightgbm categories": _lightgbm_categories,
     "xgboost": _xgboost,
     "xgboost regressor": _xgboost_regressor,
     "catboost": _catboost,

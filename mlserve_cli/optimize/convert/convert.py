@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from mlserve_cli import tables
-from mlserve_cli.contract import Contract, Input, Nulls, TensorSpec
+from mlserve_cli.contract import Contract, Input, Nulls, Scalar, TensorSpec
 from mlserve_cli.errors import UsageError, shown
 from mlserve_cli.optimize.convert import (
     from_catboost,
@@ -152,7 +152,7 @@ def _with_columns(source: Source, asked: tuple[str, ...]) -> Source:
     left = list(asked)
     for one in source.inputs:
         columns, left = (tuple(left[: one.width]), left[one.width :]) if asked else (one.columns, left)
-        inputs.append(SourceInput(one.tensor, columns, one.shape, one.dtype))
+        inputs.append(replace(one, columns=columns))
     return replace(source, inputs=tuple(inputs))
 
 
@@ -174,7 +174,17 @@ def _contract(source: Source, request: ConvertRequest, precision: Precision) -> 
         for one in source.inputs
     )
     nulls = request.nulls or ("nan" if source.takes_missing else "error")
-    return Contract(inputs=inputs, outputs=(), nulls=nulls, nan_scores="allow", rename=dict(request.rename))
+    fills: dict[str, Scalar] = {
+        column: one.fill for one in source.inputs if one.fill is not None for column in one.columns
+    }
+    return Contract(
+        inputs=inputs,
+        outputs=(),
+        nulls=nulls,
+        fill=fills if nulls == "nan" else {},
+        nan_scores="allow",
+        rename=dict(request.rename),
+    )
 
 
 def _placed(

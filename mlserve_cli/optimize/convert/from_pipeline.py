@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from mlserve_cli.errors import InvalidModel
 from mlserve_cli.optimize.convert import from_lightgbm, from_sklearn, from_xgboost
 from mlserve_cli.optimize.convert.doubles import write_out_imputers
-from mlserve_cli.optimize.convert.source import MATRIX, Precision, Rounding, Source, converting
+from mlserve_cli.optimize.convert.join import OF_ONNX, joined
+from mlserve_cli.optimize.convert.source import Precision, Rounding, Source, converting
 
 OPSETS = {"": 15, "ai.onnx.ml": 3}  # those that the boosters' converter knows
-_JOINT = "columns"
-_OF_ONNX = {"float32": 1, "float64": 11}
 
 
 def ends_in_booster(model: Any) -> bool:
@@ -66,7 +64,7 @@ def _to_onnx(before: Any, booster: Source, precision: Precision, rounding: Round
     second = onnx.load_model_from_string(booster.to_onnx(takes, rounding))
     if _are_zeros_missing(before, booster):
         _zeros_to_nan(first)
-    made: bytes = _joined(first, second, takes).SerializeToString(deterministic=True)
+    made: bytes = joined(first, second, takes).SerializeToString(deterministic=True)
     return made
 
 
@@ -79,47 +77,9 @@ def _zeros_to_nan(model: Any) -> None:
     from onnx import helper, numpy_helper
 
     (output,) = model.graph.output
-    kind = np.float64 if output.type.tensor_type.elem_type == _OF_ONNX["float64"] else np.float32
-    for name, value in (("zero", 0), ("nothing", np.nan)):
+    kind = np.float64 if output.type.tensor_type.elem_type == OF_ONNX["float64"] else np.float32
+    for name, value in (("zero/value", 0), ("zero/nan", np.nan)):
         model.graph.initializer.append(numpy_helper.from_array(np.array(value, kind), name))
-    model.graph.node.append(helper.make_node("Equal", [output.name, "zero"], ["is_zero"]))
-    model.graph.node.append(helper.make_node("Where", ["is_zero", "nothing", output.name], ["dense"]))
-    output.name = "dense"
-
-
-def _joined(first: Any, second: Any, takes: Precision) -> Any:
-    """One model: the second's only input is the first's only output, cast to what it takes; scores keep their names."""
-    from onnx import helper
-
-    if len(first.graph.output) != 1 or [one.name for one in second.graph.input] != [MATRIX]:
-        raise InvalidModel("its steps do not give the booster one matrix")
-    (joint,) = first.graph.output
-    cast = helper.make_node("Cast", [f"before_{joint.name}"], [_JOINT], to=_OF_ONNX[takes])
-    _rename(first.graph, {name: f"before_{name}" for name in _made(first.graph)})
-    _rename(second.graph, {MATRIX: _JOINT})
-    graph = helper.make_graph(
-        [*first.graph.node, cast, *second.graph.node],
-        "pipeline",
-        list(first.graph.input),
-        list(second.graph.output),
-        [*first.graph.initializer, *second.graph.initializer],
-    )
-    versions: dict[str, int] = {}
-    for opset in (*first.opset_import, *second.opset_import):
-        versions[opset.domain] = max(versions.get(opset.domain, 1), opset.version)
-    opsets = [helper.make_opsetid(domain, version) for domain, version in sorted(versions.items())]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=min(first.ir_version, second.ir_version))
-
-
-def _made(graph: Any) -> set[str]:
-    """Names that a graph gives to what it holds and computes."""
-    return {name for node in graph.node for name in node.output} | {one.name for one in graph.initializer}
-
-
-def _rename(graph: Any, names: dict[str, str]) -> None:
-    for node in graph.node:
-        node.name = ""
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-    for one in graph.initializer:
-        one.name = names.get(one.name, one.name)
+    model.graph.node.append(helper.make_node("Equal", [output.name, "zero/value"], ["zero/found"]))
+    model.graph.node.append(helper.make_node("Where", ["zero/found", "zero/nan", output.name], ["zero/replaced"]))
+    output.name = "zero/replaced"

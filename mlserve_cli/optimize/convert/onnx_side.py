@@ -37,6 +37,7 @@ def open_onnx(data: bytes, source: Source, inputs: Contract, request: ConvertReq
             DeclaredInput(part.tensor.name, part.columns) for part in inputs.inputs if part.tensor.name not in lost
         ),
         nulls=inputs.nulls,
+        fill=inputs.fill,
     )
     contract = bind(
         facts,

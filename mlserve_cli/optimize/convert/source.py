@@ -22,13 +22,15 @@ MATRIX = "X"
 class SourceInput:
     """One tensor that the model takes. `columns` is empty where the library does not name them.
 
-    `shape` is that of one row; `dtype` is "float" where the data decides between float32 and float64.
+    `shape` is that of one row; `dtype` is "float" where the data decides between float32 and float64. `fill` stands for
+    a missing text.
     """
 
     tensor: str
     columns: tuple[str, ...]
     shape: tuple[int, ...]
     dtype: Literal["float", "float32", "float64", "int64", "string"] = "float"
+    fill: str | None = None
 
     @property
     def width(self) -> int:
