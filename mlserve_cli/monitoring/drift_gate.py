@@ -43,7 +43,7 @@ class DriftGate(msgspec.Struct, frozen=True):
             verdict,
             figures={name: value for name, value in verdict.figures.items() if name in told},
             reasons=(*verdict.reasons, *named),
-            evidence={**evidence_of([self.run] if self.run else []), found.base: found.base_digest},
+            evidence={**evidence_of([self.run] if self.run else []), f"base {found.base}": found.base_digest},
         )
         if self.run is None:
             return JudgedDrift(verdict)

@@ -65,8 +65,9 @@ def _intro(runs: Sequence[FoundRun], known: Sequence[Judged]) -> str:
     last = known[-1].evaluation
     rows, labelled = sum(one.run.join.rows for one in known), sum(one.run.labelled for one in known)
     told = (
-        f"What was scored beside what came: {question_of(last)}. Of {count(len(runs), 'run')} {count(len(known))} have "
-        f"labels, for {count(labelled)} of their {count(rows)} rows ({share(labelled, of=rows)})."
+        f"What was scored beside what came: {question_of(last)}. {count(len(known))} of {count(len(runs), 'run')} "
+        f"{'has' if len(known) == 1 else 'have'} labels, {count(labelled)} for {count(rows)} rows "
+        f"({share(labelled, of=rows)})."
     )
     if {one.evaluation.confidence for one in known} == {last.confidence}:
         told += f" Intervals hold the true value in {share(last.confidence)} of cases."

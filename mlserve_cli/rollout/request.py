@@ -21,7 +21,7 @@ class CompareRequest:
 
     Without `b`, `a` is a run or a folder of runs with a challenger or a split, and `challenger` says which of several.
     `labels` are files with what came, joined by `on` (the run's column to the file's). `confidence` and `expected_rows`
-    belong to the question, not to the answer: they stay the same from look to look.
+    belong to the question, not to the answer: they stay the same from look to look. `gate` says which gate judges B.
     """
 
     a: str

@@ -148,6 +148,15 @@ def test_limits_of_the_command_count_beside_those_of_the_file(shop: Desk) -> Non
     assert (ended.code, ended.last["verdict"]["limits"]["least_auc_high"]) == (0, 0.8)
 
 
+def test_where_labels_are_of_several_runs_the_verdict_rests_on_the_last_alone(shop: Desk) -> None:
+    """The same customers every night: one label would count twice, so there are no figures over all runs."""
+    ended = evaluate(shop, "--fail-under", "coverage=0.9", "--gate", "known", "--record", runs=("new", "moved"))
+    assert (ended.code, ended.last["judged"]) == (0, shop.path("moved"))
+    verdict = last(shop).verdict
+    assert verdict is not None
+    assert set(verdict.evidence) == {shop.path("moved"), "labels came.parquet"}
+
+
 def test_a_retry_records_the_same_verdict_once(shop: Desk) -> None:
     for _ in range(2):
         assert evaluate(shop, "--fail-under", "auc=0.6", "--gate", "good", "--record").code == 0
@@ -221,6 +230,7 @@ def test_a_run_that_has_not_drifted_lets_its_version_pass(shop: Desk) -> None:
     verdict = entry.verdict
     assert verdict is not None
     assert (entry.who, entry.why, verdict.by, verdict.limits) == ("ann", "no skew", "drift", {"drifted_columns": 0})
+    assert set(verdict.evidence) == {shop.path("new"), "base new"}
     assert verdict.evidence[shop.path("new")] == shop.manifest("new")["digest"]
     assert (verdict.figures["drifted_columns"], verdict.figures["rows"], verdict.figures["psi"]) == (0, 1_000, 0)
     assert promoted(shop, "same").code == 0

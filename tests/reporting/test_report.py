@@ -156,7 +156,7 @@ def test_evaluations_of_many_runs_become_a_trend(tmp_path: Path) -> None:
         "The last of 2 runs with labels has AUC 0.6 (0.5917 to 0.6083) on 20,000 rows, all of them 0.6 to 0.8: "
         "AUC at least 0.75 was asked for."
     )
-    assert "column late is 1. Of 3 runs 2 have labels, for 40,000 of their 47,926 rows" in text
+    assert "column late is 1. 2 of 3 runs have labels, 40,000 for 47,926 rows" in text
     assert 'aria-label="AUC: 0.6 to 0.8, last 0.6."' in page
     assert "Quality by run" in text
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mlserve_cli
+from mlserve_cli import GateRequest
 from mlserve_cli.errors import InputMissing, UsageError
 from mlserve_cli.registry import Registry
 from mlserve_cli.rollout import Asked, CompareRequest, Comparison
@@ -195,11 +196,8 @@ def test_the_verdict_on_a_canary_promotes_it(days: Path, tmp_path: Path) -> None
             str(days / kind),
             labels=(str(days / "came.parquet"),),
             asked=Asked(positive="1"),
-            gates=str(tmp_path / "gates.toml"),
-            gate=gate,
+            gate=GateRequest(str(tmp_path / "gates.toml"), gate, record=True, registry=str(registry.root)),
             expected_rows=500,
-            record=True,
-            registry=str(registry.root),
         )
         found = mlserve_cli.compare(request)
         assert found.verdict is not None
