@@ -15,6 +15,8 @@ from mlserve_cli.planning.profile_rows import profile_every_for
 from mlserve_cli.planning.repeats import LEAST_GAIN, LEAST_INFERENCE_S, RowCosts, row_costs, window_rows_for
 from mlserve_cli.planning.sizing import (
     COMPILER_BYTES,
+    SOURCE_BYTES,
+    TEXT_BYTES,
     Estimate,
     Need,
     batch_rows_for,
@@ -29,6 +31,8 @@ __all__ = [
     "LEAST_GAIN",
     "LEAST_INFERENCE_S",
     "PLAN_FORMAT",
+    "SOURCE_BYTES",
+    "TEXT_BYTES",
     "Estimate",
     "Need",
     "Plan",

@@ -15,28 +15,33 @@ MIB = 1 << 20
 # within 7 %; a linear model only wants the cost of a call spread thin.
 BATCH_ROWS = {"network": 1_024, "trees": 4_096, "linear": 8_192, "other": 1_024}
 BATCH_BYTES = 8 * MIB
-CHUNK_BYTES = 16 * MIB
-# Measured on the sample models, as proportional set size: Python with pyarrow and ONNX Runtime loaded; a worker, which
-# shares their code; and for each lane decoded pages, the row group that is being filled, and the allocators' slack.
-PROCESS_BYTES = 100 * MIB
-WORKER_BYTES = 64 * MIB
+CHUNK_BYTES = 13 * MIB  # 49,152 rows of 28 columns
+# What is held, measured on the sample models (python -m tests.benchmarks.memory): the process that the command starts,
+# with Python, pyarrow, ONNX Runtime and the plan; what a worker has beside the code that it shares with that process;
+# what a column more takes of either, in the plan, the contract and each footer.
+PROCESS_BYTES = 110 * MIB
+WORKER_BYTES = 40 * MIB
+COLUMN_BYTES = 8 << 10
+# For each lane: decompressors, the row group that is being filled, the buffers of a batch.
 LANE_BYTES = 12 * MIB
-# LLVM loaded, with the machine code that it made of a kernel for trees.
-COMPILER_BYTES = 96 * MIB
+# LLVM loaded, whose code all processes share, with the machine code that it made of a kernel for trees.
+COMPILER_BYTES = 84 * MIB
 # What a limit must leave free beside the estimate, which is right within about a tenth.
 SPARE = 1.15
-# Arrow columns, typed columns and the output of a chunk stand side by side for a moment.
+# The reader's values, the chunk made of them, the one before it, its typed columns and outputs stand side by side.
+# A number counts as eight bytes here: half of them are a float32, half what Arrow's allocator keeps beside it.
 COPIES_OF_A_CHUNK = 4
 # ONNX Runtime holds the file's bytes while it builds, and its own packed form of the weights or trees after.
 COPIES_OF_A_MODEL = 3
 TEXT_BYTES = 48  # as Arrow has it, and as the object that ONNX Runtime takes
+SOURCE_BYTES = 32  # the shard's name and the row's number, where no column says which row it is
 
 
 class Need(msgspec.Struct, frozen=True):
     """What a run needs: `model_bytes` in each process, `row_bytes` for each row of each lane's chunk.
 
-    A chunk never has more rows than the largest task, `most_rows`. Of `compiler_bytes` the processes share most.
-    `page_bytes` are what each lane's reader holds.
+    A chunk never has more rows than the largest task, `most_rows`. The processes share `compiler_bytes`.
+    `page_bytes` are what each lane's reader holds. Of `columns` each process knows the names and where they lie.
     """
 
     model_bytes: int
@@ -44,12 +49,13 @@ class Need(msgspec.Struct, frozen=True):
     most_rows: int
     compiler_bytes: int = 0
     page_bytes: int = 0
+    columns: int = 0
 
     def bytes_for(self, *, lanes: int, chunk_rows: int, in_process: bool) -> int:
         """Peak of all processes with so many chunks of so many rows at once."""
         workers = 0 if in_process else lanes
-        models = (workers + 1) * COPIES_OF_A_MODEL * self.model_bytes
-        processes = PROCESS_BYTES + workers * WORKER_BYTES + models + self.compiler_bytes
+        own_bytes = COPIES_OF_A_MODEL * self.model_bytes + COLUMN_BYTES * self.columns
+        processes = PROCESS_BYTES + workers * WORKER_BYTES + (workers + 1) * own_bytes + self.compiler_bytes
         chunk_bytes = COPIES_OF_A_CHUNK * self.row_bytes * min(chunk_rows, self.most_rows)
         return processes + lanes * (LANE_BYTES + self.page_bytes + chunk_bytes)
 
@@ -74,7 +80,7 @@ def batch_rows_for(facts: ModelFacts, contract: Contract) -> int:
 def row_bytes(columns: Iterable[Column], outputs: Iterable[Output]) -> int:
     """Bytes of one row's Arrow columns, by their types' text, with the outputs beside them."""
     read = sum(TEXT_BYTES if "str" in column.type or column.type == "text" else 8 for column in columns)
-    return read + sum(8 * (output.tensor.width or 1) for output in outputs) + 2 * TEXT_BYTES
+    return read + sum(8 * (output.tensor.width or 1) for output in outputs)
 
 
 def fit_lanes(need: Need, *, wanted: int, batch_rows: int, limit_bytes: int | None, in_process: bool) -> Estimate:

@@ -9,7 +9,17 @@ import msgspec
 
 from mlserve_cli import engines
 from mlserve_cli.errors import MemoryTooSmall
-from mlserve_cli.planning import COMPILER_BYTES, Estimate, Need, Plan, bytes_per_text, fit_lanes, row_bytes
+from mlserve_cli.planning import (
+    COMPILER_BYTES,
+    SOURCE_BYTES,
+    TEXT_BYTES,
+    Estimate,
+    Need,
+    Plan,
+    bytes_per_text,
+    fit_lanes,
+    row_bytes,
+)
 from mlserve_cli.scoring.machine import memory_limit_bytes, usable_cores
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.rows import columns_of
@@ -94,13 +104,15 @@ def need_of(plan: Plan, *, model_bytes: int) -> Need:
     columns = columns_read(plan)
     outputs = [*plan.contract.outputs, *(output for rival in plan.rivals for output in rival.contract.outputs)]
     most_rows = max((task.rows for task in plan.tasks), default=0)
+    sources = 0 if plan.output.id_column is not None else SOURCE_BYTES
     kernels = "trees" in (plan.predictor, *(rival.predictor for rival in plan.rivals))
     return Need(
         model_bytes=model_bytes,
-        row_bytes=row_bytes(columns, outputs) + bytes_per_text(plan.inputs),
+        row_bytes=row_bytes(columns, outputs) + sources + bytes_per_text(plan.inputs),
         most_rows=most_rows,
         compiler_bytes=COMPILER_BYTES if kernels else 0,
         page_bytes=reader_bytes(columns, plan.inputs) + most_rows * _held_bytes(plan),
+        columns=len(columns),
     )
 
 
@@ -112,7 +124,7 @@ def columns_read(plan: Plan) -> list[Column]:
 
 def _held_bytes(plan: Plan) -> int:
     """What challengers hold of each row until its task is done: their scores, and its ids."""
-    return sum(row_bytes((), rival.contract.outputs) for rival in plan.challengers)
+    return sum(row_bytes((), rival.contract.outputs) + 2 * TEXT_BYTES for rival in plan.challengers)
 
 
 def _stays_in_process(plan: Plan, request: ScoreRequest, cores: int) -> bool:

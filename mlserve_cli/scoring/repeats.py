@@ -34,6 +34,7 @@ LOOK_ROWS = 4_096
 HOPELESS_SHARE = 0.95  # of distinct rows among so few: among 16 times as many there is hardly half of them again
 PROOF_ROWS = 8_192
 ODD_ROWS = (17, 31)  # as the end of a task has them
+KEY_BYTES = 96  # of a row in a window: its hash, its place, its values side by side
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -86,11 +87,21 @@ def provable_window(plan: Plan, *, facts: ModelFacts, predictor: Predictor) -> i
     return plan.deduplicate_rows
 
 
+def distinct_share(plan: Plan) -> float:
+    """Of a window's rows at the head of the first shard and of a middle one; of fewer where few have their like."""
+    first, *others = _sampled(plan)
+    share = _distinct_share(plan, first, rows=LOOK_ROWS, count=count_distinct)
+    if share > HOPELESS_SHARE:
+        return share
+    rows = window_rows_of(plan)
+    return float(np.mean([_distinct_share(plan, task, rows=rows, count=_count_of_many) for task in (first, *others)]))
+
+
 def window_rows_of(plan: Plan) -> int:
     """The window that a plan with these batches would have."""
     used = {*map(plan.contract.file_column, plan.contract.columns), *plan.output.carried}
     columns = [column for shard in plan.inputs[:1] for column in shard.columns if column.name in used]
-    size = row_bytes(columns, plan.contract.outputs) + bytes_per_text(plan.inputs[:1])
+    size = row_bytes(columns, plan.contract.outputs) + KEY_BYTES + bytes_per_text(plan.inputs[:1])
     return window_rows_for_bytes(batch_rows=plan.batch_rows, row_bytes=size)
 
 
@@ -102,11 +113,7 @@ def _promised(plan: Plan, facts: ModelFacts, predictor: Predictor, *, rows: int)
         return Window(0, "inference costs less than a look for repeats")
     if plan.rows * costs.inference_ns < LEAST_INFERENCE_S * 1e9:
         return Window(0, "the rows are few")
-    first, *others = _sampled(plan)
-    share = _distinct_share(plan, first, rows=LOOK_ROWS, count=count_distinct)
-    if share <= HOPELESS_SHARE:
-        shares = [_distinct_share(plan, task, rows=rows, count=_count_of_many) for task in (first, *others)]
-        share = float(np.mean(shares))
+    share = distinct_share(plan)
     told = f"{share:.1%} of the first rows are distinct"
     return Window(rows if costs.gain(share) >= LEAST_GAIN else 0, told)
 

@@ -106,17 +106,20 @@ def test_a_csv_row_is_held_as_text_too() -> None:
 def test_a_reader_holds_a_page_of_every_column_and_never_more() -> None:
     columns = [Column(f"c{place}", "float") for place in range(100)]
     small, large = ([shard_of([rows])] for rows in (1_000, 50_000_000))
-    assert reader_bytes(columns, small) == 2.5 * 100 * 1_000 * 4
-    assert reader_bytes(columns, large) == 2.5 * 100 * MIB
+    assert reader_bytes(columns, small) == 2 * 100 * (1_000 * 4 + 1_000 * 4)  # a buffer holds no more than there is
+    assert reader_bytes(columns, large) == 2 * 100 * (MIB + 4 * MIB // 100)
 
 
 def test_of_a_wide_table_a_reader_holds_one_row_group_unless_that_is_more() -> None:
     columns = [Column(f"c{place}", "float") for place in range(2_000)]
     group = 2_000 * 50_000 * 4
-    assert 1.7 * group < reader_bytes(columns, [shard_of([50_000] * 3)]) < 1.8 * group
-    assert reader_bytes(columns, [shard_of([5_000_000])]) == 2.5 * 2_000 * MIB
+    assert group < reader_bytes(columns, [shard_of([50_000] * 3)]) < 1.05 * group
+    every_page = 2 * 2_000 * (MIB + (16 << 10))
+    assert reader_bytes(columns, [shard_of([5_000_000])]) == every_page
     texts = [*columns, Column("t", "string")]  # how large texts are is not known
-    assert reader_bytes(texts, [shard_of([50_000])]) == int(2.5 * (2_000 * 50_000 * 4 + 50_000 * 8))
+    assert reader_bytes(texts, [shard_of([50_000])]) == 2 * (
+        2_000 * (50_000 * 4 + (16 << 10)) + 50_000 * 8 + (16 << 10)
+    )
 
 
 def test_what_a_reader_holds_counts_for_each_lane() -> None:
@@ -124,3 +127,13 @@ def test_what_a_reader_holds_counts_for_each_lane() -> None:
     wide = Need(model_bytes=0, row_bytes=400, most_rows=1_000, page_bytes=100 * MIB)
     both = [each.bytes_for(lanes=2, chunk_rows=100, in_process=True) for each in (need, wide)]
     assert both[1] - both[0] == 200 * MIB
+
+
+def test_every_process_knows_every_column() -> None:
+    narrow, wide = (Need(model_bytes=0, row_bytes=400, most_rows=1_000, columns=columns) for columns in (0, 1_000))
+    more = [
+        wide.bytes_for(lanes=2, chunk_rows=100, in_process=here)
+        - narrow.bytes_for(lanes=2, chunk_rows=100, in_process=here)
+        for here in (True, False)
+    ]
+    assert more[1] == 3 * more[0] > 0
