@@ -21,7 +21,6 @@ from mlserve_cli.optimize.convert import (
     from_catboost,
     from_lightgbm,
     from_pickle,
-    from_sklearn,
     from_torch,
     from_xgboost,
 )
@@ -123,7 +122,7 @@ def _loaded(data: bytes, request: ConvertRequest) -> Source:
     if format == "pickle":
         source = from_pickle.from_pickle(data, file=file, allowed=request.allow_pickle)
     elif format == "skops":
-        source = from_sklearn.from_skops(data, file=file, trusted=request.trusted_types)
+        source = from_pickle.from_skops(data, file=file, trusted=request.trusted_types)
     elif format.startswith("torch"):
         source = from_torch.from_torch(data, format, file=file, width=named, allow_pickle=request.allow_pickle)
     else:

@@ -1,4 +1,4 @@
-"""Pickle and joblib files. Loading one runs whatever code it names, so it takes a word of its own."""
+"""Files of objects: pickle and joblib, which run whatever code they name when they are loaded, and skops."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from mlserve_cli.errors import Forbidden, InvalidModel, shown
 from mlserve_cli.optimize.convert import from_catboost, from_lightgbm, from_pipeline, from_sklearn, from_xgboost
 from mlserve_cli.optimize.convert.source import Source, extra, reading
+
+HARMLESS = ("numpy.dtype",)  # skops asks for every dtype of a fitted encoder; it is a name and no code
 
 
 def refuse_pickle(file: str, *, allowed: bool) -> None:
@@ -32,6 +34,22 @@ def from_pickle(data: bytes, *, file: str, allowed: bool) -> Source:
             raise InvalidModel(
                 f"what was pickled needs {shown(error.name or '')}, which is not installed", shown(file, limit=400)
             ) from error
+    return _of_object(model, file=file)
+
+
+def from_skops(data: bytes, *, file: str, trusted: tuple[str, ...]) -> Source:
+    """The Source of a skops file, of which only types that skops knows, and `trusted` ones, are made."""
+    with extra("sklearn"):
+        import skops.io
+    with reading("skops", file):
+        unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - {*trusted, *HARMLESS})
+        if unknown:
+            raise Forbidden(
+                f"it holds types that skops does not trust: {', '.join(map(shown, unknown))}",
+                shown(file, limit=400),
+                "if you trust them: " + " ".join(f"--trust-type {one}" for one in unknown),
+            )
+        model = skops.io.loads(data, trusted=[*trusted, *HARMLESS])
     return _of_object(model, file=file)
 
 

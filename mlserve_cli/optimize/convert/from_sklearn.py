@@ -1,4 +1,4 @@
-"""scikit-learn: a skops file, or an estimator or pipeline that was unpickled, by skl2onnx."""
+"""scikit-learn: a fitted estimator or pipeline, by skl2onnx."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlserve_cli.errors import Forbidden, InvalidModel, UsageError, shown
+from mlserve_cli.errors import InvalidModel, UsageError, shown
 from mlserve_cli.optimize.convert.doubles import feed_trees_float32, write_out_imputers
 from mlserve_cli.optimize.convert.source import (
     MATRIX,
@@ -22,29 +22,11 @@ from mlserve_cli.optimize.convert.source import (
     Tensors,
     converting,
     extra,
-    reading,
 )
 from mlserve_cli.optimize.convert.thresholds import rounded, set_thresholds
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}
-HARMLESS = ("numpy.dtype",)  # skops asks for every dtype of a fitted encoder; it is a name and no code
 Kind = Literal["float", "int64", "string"]
-
-
-def from_skops(data: bytes, *, file: str, trusted: tuple[str, ...]) -> Source:
-    """The Source of a skops file, of which only types that skops knows, and `trusted` ones, are made."""
-    with extra("sklearn"):
-        import skops.io
-    with reading("skops", file):
-        unknown = sorted(set(skops.io.get_untrusted_types(data=data)) - {*trusted, *HARMLESS})
-        if unknown:
-            raise Forbidden(
-                f"it holds types that skops does not trust: {', '.join(map(shown, unknown))}",
-                shown(file, limit=400),
-                "if you trust them: " + " ".join(f"--trust-type {one}" for one in unknown),
-            )
-        model = skops.io.loads(data, trusted=[*trusted, *HARMLESS])
-    return of_estimator(model, file=file)
 
 
 def of_estimator(model: Any, *, file: str) -> Source:
