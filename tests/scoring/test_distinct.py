@@ -67,6 +67,7 @@ def asked(folder: Path, deduplicate: str, *, out: str = "out", **options: Any) -
 # The scores
 
 
+@pytest.mark.slow
 @given(shards=st.lists(ROWS, min_size=1, max_size=3), batch_rows=st.integers(1, 40), threads=st.integers(1, 3))
 @settings(max_examples=25)
 def test_rows_scored_once_have_the_scores_and_faults_that_they_have_each_by_itself(

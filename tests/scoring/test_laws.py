@@ -149,6 +149,7 @@ def _copy_if_there(source: str, target: str) -> None:
         return
 
 
+@pytest.mark.slow
 @given(files=shards(), batch_rows=BATCHES, data=st.data())
 @settings(max_examples=20)
 def test_a_run_that_died_anywhere_and_is_taken_up_again_writes_the_same_bytes(

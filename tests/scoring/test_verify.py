@@ -223,6 +223,7 @@ def test_a_run_with_ids_of_its_own_is_proved_by_its_counts(finished: Path, folde
 # The manifest
 
 
+@pytest.mark.slow
 def test_each_flipped_bit_of_a_manifest_is_found(out: Path) -> None:
     path = out / "manifest.json"
     content = path.read_bytes()

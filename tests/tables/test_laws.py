@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def records_by_python(text: str, *, one_column: bool) -> int:
     return sum(1 for record in csv.reader(io.StringIO(text, newline="")) if record or one_column)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(tables(), st.sampled_from(["ours", "python"]), st.sampled_from(["", ".gz", ".zst"]), st.data())
 def test_csv_rows_come_back_over_any_split(table: pa.Table, writer: str, ending: str, data: st.DataObject) -> None:

@@ -226,6 +226,7 @@ def test_random_bytes_between_the_magics_are_refused(tmp_path: Path) -> None:
             look(write_text(tmp_path / "t.parquet", b"PAR1" + body + (len(body) // 2).to_bytes(4, "little") + b"PAR1"))
 
 
+@pytest.mark.slow
 def test_a_wide_table_is_read_row_group_by_row_group_and_any_rows_are_the_same(tmp_path: Path) -> None:
     values = np.random.default_rng(1).normal(size=(30_001, 1_000)).astype(np.float32)
     table = pa.table({f"c{place}": values[:, place] for place in range(1_000)})

@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from tests.trees.ensembles import Forest, build, build_v5
 
+pytestmark = pytest.mark.slow  # four hundred damaged files each
 ROOT = Path(__file__).parents[2]
 MODELS = {
     "regressor": build(Forest(), seed=1),

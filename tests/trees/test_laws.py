@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
@@ -34,6 +35,7 @@ forests = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(forest=forests, seed=st.integers(0, 1_000_000), count=st.integers(1, 700))
 def test_any_forest_scores_as_onnx_runtime_scores_it(forest: Forest, seed: int, count: int) -> None:

@@ -19,6 +19,7 @@ from tests.models import save
 from tests.scoring.runs import data_bytes, run, shard
 from tests.trees.ensembles import FEATURES, Forest, build
 
+pytestmark = pytest.mark.slow  # a forest large enough for threads takes seconds to build and to score
 NAMES = tuple(f"f{i}" for i in range(FEATURES))
 # around what ONNX Runtime changes its way at: 50 rows, blocks of 128; and tails
 SIZES = (1, 2, 13, 50, 51, 100, 127, 128, 129, 255, 256, 257, 384, 1_000, 1_025, 2_000)

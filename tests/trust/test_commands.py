@@ -38,7 +38,9 @@ def command_on(name: str, desk: Desk, model: str) -> list[str]:
     return commands[name]
 
 
-@pytest.mark.parametrize("name", ["score", "score, dry", "inspect", "validate", "check"])
+@pytest.mark.parametrize(
+    "name", ["score", "score, dry", "inspect", pytest.param("validate", marks=pytest.mark.slow), "check"]
+)
 def test_a_command_runs_what_is_signed_and_refuses_what_is_not(name: str, under_policy: Desk, shop: Shop) -> None:
     assert under_policy.run(*command_on(name, under_policy, "churn@champion")).code == 0
     shop.signature(1).unlink()

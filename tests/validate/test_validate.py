@@ -72,6 +72,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert found(report, "checker", "warning")
 
 
+@pytest.mark.slow
 def test_golden_rows_that_are_scored_otherwise_are_an_error(tmp_path: Path) -> None:
     package = make_package(tmp_path / "package")
     rows = pq.read_table(package / "golden.parquet").set_column(3, "expected_score", pa.array([7.0]))
@@ -93,6 +94,7 @@ def test_a_package_whose_digests_do_not_hold_is_a_finding(tmp_path: Path) -> Non
     assert "is not the file that was packaged" in found(report, "package", "error")[0].what
 
 
+@pytest.mark.slow
 def test_scores_that_change_from_call_to_call_are_an_error(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("RandomUniformLike", ["X"], ["R"]),
@@ -104,6 +106,7 @@ def test_scores_that_change_from_call_to_call_are_an_error(tmp_path: Path) -> No
     assert "other scores each time" in found(report, "same scores", "error")[0].what
 
 
+@pytest.mark.slow
 def test_a_row_that_depends_on_its_batch_is_told(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("ReduceMean", ["X"], ["M"], axes=[0], keepdims=1),
@@ -141,6 +144,7 @@ def test_on_made_up_rows_it_is_a_warning_that_names_the_option(tmp_path: Path) -
     assert (ended.severity, "--data" in ended.hint) == ("warning", True)
 
 
+@pytest.mark.slow
 def test_what_a_missing_value_does_is_told_by_feature(tmp_path: Path) -> None:
     """Y = a + (b > 0): NaN goes through the sum, and a comparison makes a number of it."""
     nodes = [
@@ -157,6 +161,7 @@ def test_what_a_missing_value_does_is_told_by_feature(tmp_path: Path) -> None:
     assert any("unused" in one.what and "changes no score" in one.what for one in told)
 
 
+@pytest.mark.slow
 def test_given_rows_are_tried_and_those_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     model = saved(tmp_path, models.linear(3, names=("a", "b", "c")))
     pq.write_table(pa.table({"a": [1.0, None], "b": [1.0, 2.0], "c": [1.0, 2.0]}), tmp_path / "rows.parquet")
@@ -166,6 +171,7 @@ def test_given_rows_are_tried_and_those_that_do_not_fit_are_counted(tmp_path: Pa
     assert "1 of the rows cannot be fed to it" in found(report, "data", "warning")[0].what
 
 
+@pytest.mark.slow
 def test_columns_without_names_are_a_warning_and_the_rest_is_still_tried(tmp_path: Path) -> None:
     report = validate(saved(tmp_path, models.linear(3)))
     assert report.valid
