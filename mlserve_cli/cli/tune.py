@@ -83,6 +83,8 @@ def tune(
 ) -> int:
     """Find the predictor, batch rows, workers and threads with which this model scores this input fastest here.
 
+    Where rows repeat, whether they are scored once is tried too, unless --deduplicate says it.
+
     \b
         mlserve tune -m champion.onnx -i day=2026-11-23/ --write mlserve.toml
         mlserve score -m champion.onnx -i today/ -o scores --config mlserve.toml

@@ -12,13 +12,14 @@ from mlserve_cli.planning import Plan
 from mlserve_cli.scoring.layout import Layout, lay_out
 from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.predictors import choose_predictor, open_planned
-from mlserve_cli.scoring.repeats import window_rows_of
+from mlserve_cli.scoring.repeats import distinct_share, provable_window, window_rows_of
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import Predictor
 
 FACTORS = (0.25, 0.5, 2, 4)  # of the batch that `auto` takes
 LEAST_BATCH_ROWS, MOST_BATCH_ROWS = 16, 65_536
+MOST_DISTINCT = 0.9  # of a sample's rows: with more, next to nothing is saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Candidate:
     batch_rows: int | None = None
     workers: int | None = None
     threads_per_worker: int | None = None
+    deduplicate: str | None = None
 
     @property
     def settings(self) -> dict[str, str | int]:
@@ -38,6 +40,7 @@ class Candidate:
             "batch-rows": self.batch_rows,
             "workers": self.workers,
             "threads-per-worker": self.threads_per_worker,
+            "deduplicate": self.deduplicate,
         }
         return {name: value for name, value in named.items() if value is not None}
 
@@ -58,8 +61,16 @@ class Ground:
         """The plan with the candidate's settings; its tasks stay where they are."""
         predictor, rows = candidate.predictor or self.plan.predictor, candidate.batch_rows or self.plan.batch_rows
         plan = msgspec.structs.replace(self.plan, predictor=predictor, batch_rows=rows)
-        window = window_rows_of(plan) if plan.deduplicate_rows else 0
+        wanted = {"on": True, "off": False}.get(candidate.deduplicate or "auto", bool(plan.deduplicate_rows))
+        window = window_rows_of(plan) if wanted else 0
         return msgspec.structs.replace(plan, deduplicate_rows=window)
+
+    def may_run(self, candidate: Candidate) -> bool:
+        """Whether a run would take these settings: repeats may be scored once only where that is proved."""
+        plan = self.plan_of(candidate)
+        if candidate.deduplicate != "on":
+            return True
+        return bool(provable_window(plan, facts=self.model.facts, predictor=self.predictors[plan.predictor]))
 
     def layout_of(self, candidate: Candidate) -> Layout:
         """How this machine would carry the whole of it out. Raises MemoryTooSmall (78)."""
@@ -94,6 +105,20 @@ def predictors_to_try(ground: Ground, base: Candidate) -> list[Candidate]:
     return [replace(base, predictor=name) for name in ground.predictors if name != ground.plan.predictor]
 
 
+def repeats_to_try(ground: Ground, base: Candidate) -> tuple[list[Candidate], str]:
+    """Rows that repeat scored in the other way than `auto` does, where a look at a sample finds many; and why not."""
+    if ground.request.deduplicate != "auto":
+        return [], ""
+    if ground.plan.deduplicate_rows:
+        return [replace(base, deduplicate="off")], ""
+    once = replace(base, deduplicate="on")
+    if distinct_share(ground.plan_of(once)) > MOST_DISTINCT:
+        return [], ""
+    return (
+        ([once], "") if ground.may_run(once) else ([], "rows repeat, but a row's score depends on the rows beside it")
+    )
+
+
 def batches_to_try(ground: Ground, base: Candidate, wanted: Sequence[int]) -> list[Candidate]:
     """Those that were asked for, or smaller and larger ones than `auto` takes; none where the model fixes them."""
     auto = ground.plan.batch_rows
@@ -101,7 +126,8 @@ def batches_to_try(ground: Ground, base: Candidate, wanted: Sequence[int]) -> li
         return []
     sizes = wanted or [int(auto * factor) for factor in FACTORS]
     fitting = {rows for rows in sizes if wanted or LEAST_BATCH_ROWS <= rows <= MOST_BATCH_ROWS}
-    return [replace(base, batch_rows=rows) for rows in sorted(fitting - {auto})]
+    candidates = [replace(base, batch_rows=rows) for rows in sorted(fitting - {auto})]
+    return [one for one in candidates if ground.may_run(one)]
 
 
 def layouts_to_try(ground: Ground, base: Candidate) -> list[Candidate]:

@@ -1,7 +1,8 @@
 """Find the settings with which this model is scored fastest here, by trials on the real input, and write them down.
 
-One thing after the other: the predictor, the batch, workers and threads; the best of each goes on. Candidates take
-turns, the slower half leaves after each round, and the best must win again against `auto`, by more than the noise.
+One thing after the other: the predictor, rows that repeat, the batch, workers and threads; the best of each goes on.
+Candidates take turns, the slower half leaves after each round, and the best must win again against `auto`, by more
+than the noise.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mlserve_cli.scoring.candidates import (
     batches_to_try,
     layouts_to_try,
     predictors_to_try,
+    repeats_to_try,
     with_other_predictor,
 )
 from mlserve_cli.scoring.distance import distances
@@ -35,8 +37,8 @@ from mlserve_cli.scoring.spool import standard_input
 from mlserve_cli.scoring.trial import Trial, run_trial
 
 BUDGET_S = 30.0
-# Of the budget: what each of the three things may take, and the last word against `auto`.
-SHARES = {"predictor": 0.15, "batch rows": 0.3, "workers and threads": 0.25}
+# Of the budget: what each thing may take; the rest is for the last word against `auto`.
+SHARES = {"predictor": 0.15, "repeats": 0.1, "batch rows": 0.3, "workers and threads": 0.25}
 TRIAL_SHARE = 1 / 40
 LEAST_ROUNDS, MOST_ROUNDS = 3, 9
 FINAL_ROUNDS = 5
@@ -115,7 +117,8 @@ def tune(
     observer: Observer = SILENT,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Tuned:
-    """Measure, and write what won to the file `write`. Whatever `request` says of what is tuned counts as `auto`.
+    """Measure, and write what won to the file `write`. Whatever `request` says of what is tuned counts as `auto`,
+    but for `deduplicate`, which is kept where it is not `auto`.
 
     Raises InputMissing (66) where there is no row, UsageError (2) where the model fixes its batch and others are asked
     for, and what a run over the first rows would.
@@ -136,7 +139,7 @@ def tune(
         _try_all(search, try_batch_rows)
         final = _last_word(search)
     chosen = final.candidate if final is not None and final.wins else None
-    written = _written(chosen, write, observer)
+    written = _written(chosen, write, request, observer)
     measured, notes = tuple(search.measured), tuple(search.notes)
     return Tuned(plan.rows, _auto(ground), measured, final, chosen, written, notes, time.monotonic() - began_s)
 
@@ -146,6 +149,7 @@ def _try_all(search: _Search, try_batch_rows: Sequence[int]) -> None:
     if why_not:
         search.notes.append(f"predictor: only {search.ground.plan.predictor} can be tried: {why_not}")
     _contest(search, "predictor", predictors_to_try(search.ground, search.best))
+    _contest(search, "repeats", _repeats(search))
     _contest(search, "batch rows", _batches(search, try_batch_rows))
     _contest(search, "workers and threads", layouts_to_try(search.ground, search.best))
 
@@ -235,6 +239,14 @@ def _refuse_batches(ground: Ground, wanted: Sequence[int]) -> None:
         raise UsageError(f"the model takes {fixed} rows at a time", "--try-batch-rows", "leave it out")
 
 
+def _repeats(search: _Search) -> list[Candidate]:
+    """Nothing to try, and no time spent, where few rows have their like."""
+    found, why_not = repeats_to_try(search.ground, search.best)
+    if why_not:
+        search.notes.append(f"repeats: {why_not}")
+    return found
+
+
 def _batches(search: _Search, wanted: Sequence[int]) -> list[Candidate]:
     """Batches to try; those under which the scores are others only where they were asked for."""
     ground = search.ground
@@ -281,17 +293,21 @@ def _auto(ground: Ground) -> dict[str, str | int]:
         "batch-rows": plan.batch_rows,
         **workers,
         "threads-per-worker": layout.threads_per_worker,
+        "deduplicate": "on" if plan.deduplicate_rows else "off",
     }
 
 
-def _written(chosen: Candidate | None, write: str | Path | None, observer: Observer) -> Path | None:
+def _written(
+    chosen: Candidate | None, write: str | Path | None, request: ScoreRequest, observer: Observer
+) -> Path | None:
     if write is None:
         return None
     path = Path(write)
     if chosen is not None:
         write_settings(path, chosen.settings)
         return path
-    stale = settings_in(path).keys() & Candidate("", 0, 0, 0).settings.keys()
+    varied = Candidate("", 0, 0, 0, "" if request.deduplicate == "auto" else None)
+    stale = settings_in(path).keys() & varied.settings.keys()
     if stale:
         observer.warn(f"{shown(str(path))} still sets {', '.join(sorted(stale))}; nothing was found faster than auto")
     return None

@@ -33,7 +33,7 @@ def test_what_it_writes_is_what_score_then_does(costly_desk: Desk, monkeypatch: 
     desk.write("mlserve.toml", "# ours\nlimit = 5000\n")
 
     ended = desk.process(
-        "tune", *work, "--features", "x", "--budget", "6s", "--try-batch-rows", "8192",
+        "tune", *work, "--features", "x", "--deduplicate", "off", "--budget", "6s", "--try-batch-rows", "8192",
         "--write", desk.path("mlserve.toml"),
         env={"TMPDIR": desk.path("tmp")},
     )  # fmt: skip
@@ -72,7 +72,7 @@ def test_a_signal_ends_it_with_nothing_left(costly_desk: Desk) -> None:
 
 def test_without_a_file_it_says_which_options_to_give(costly_desk: Desk) -> None:
     desk = costly_desk
-    work = ["-m", desk.path("costly.onnx"), "-i", desk.path("rows.parquet"), "--features", "x"]
+    work = ["-m", desk.path("costly.onnx"), "-i", desk.path("rows.parquet"), "--features", "x", "--deduplicate", "off"]
     ended = desk.run("tune", *work, "--budget", "6s", "--try-batch-rows", "8192")
     assert ended.code == 0, ended.err
     assert "--batch-rows 8192" in ended.out

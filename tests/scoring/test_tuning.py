@@ -27,15 +27,24 @@ from tests.scoring.runs import model_file, numbers, request, shard
 pytestmark = pytest.mark.slow  # real processes, many of them
 
 
-def tuned(folder: Path, model: ModelProto, *, rows: int = 2_000, columns: int = 1, **options: Any) -> Tuned:
-    """Tune the model on so many rows of ones."""
+def tuned(
+    folder: Path,
+    model: ModelProto,
+    *,
+    rows: int = 2_000,
+    columns: int = 1,
+    distinct: int = 1,
+    deduplicate: str = "off",
+    **options: Any,
+) -> Tuned:
+    """Tune the model on so many rows, of which so many are distinct: ones, twos …"""
     model_file(folder, model)
     names = [f"x{place}" for place in range(columns)]
     (folder / "in").mkdir(exist_ok=True)
-    table = pa.table([np.ones(rows, np.float32)] * columns, names=names)
-    pq.write_table(table, folder / "in" / "s.parquet", row_group_size=max(rows // 4, 1))
+    values = (np.arange(rows) % distinct + 1).astype(np.float32)
+    pq.write_table(pa.table([values] * columns, names=names), folder / "in" / "s.parquet", row_group_size=-(-rows // 4))
     wanted = {"budget_s": 3.0, **options}
-    return tune(request(folder, features=(",".join(names),), workers=None), **wanted)
+    return tune(request(folder, features=(",".join(names),), workers=None, deduplicate=deduplicate), **wanted)
 
 
 def stages(found: Tuned) -> set[str]:
@@ -80,7 +89,36 @@ def test_only_what_is_faster_than_the_noise_and_measured_often_enough_wins(
     assert one.wins is (rounds >= LEAST_ROUNDS and ratio > LEAST_GAIN and ratio - 1 > noise)
 
 
+def test_rows_that_repeat_are_scored_once_where_that_is_faster_for_certain(folder: Path) -> None:
+    found = tuned(folder, costly_call(), rows=131_072, deduplicate="auto", budget_s=8.0, write=folder / "mlserve.toml")
+
+    assert found.auto["deduplicate"] == "off"  # by the model's size, which says nothing of what it costs
+    assert found.chosen is not None
+    assert found.chosen.deduplicate == "on"
+    assert settings_in(folder / "mlserve.toml")["deduplicate"] == "on"
+
+
 # What is tried
+
+
+def test_scoring_repeats_once_is_not_tried_where_few_rows_have_their_like(folder: Path) -> None:
+    found = tuned(folder, models.linear(3), columns=3, rows=20_000, distinct=19_900, deduplicate="auto", budget_s=1.0)
+    assert "repeats" not in stages(found)
+    assert not any("repeats" in note for note in found.notes)
+
+
+def test_scoring_repeats_once_is_not_tried_where_a_score_moves_with_the_rows_beside_it(folder: Path) -> None:
+    found = tuned(folder, moving(), columns=4, deduplicate="auto")
+    assert "repeats" not in stages(found)
+    assert "repeats: rows repeat, but a row's score depends on the rows beside it" in found.notes
+
+
+@pytest.mark.parametrize("deduplicate", ["on", "off"])
+def test_what_was_said_of_repeats_is_kept(deduplicate: str, folder: Path) -> None:
+    found = tuned(folder, models.linear(3), columns=3, deduplicate=deduplicate, budget_s=1.0)
+    assert found.auto["deduplicate"] == deduplicate
+    assert "repeats" not in stages(found)
+    assert all(one.candidate.deduplicate is None for one in found.measured)
 
 
 def test_both_predictors_are_tried_on_trees(folder: Path) -> None:
