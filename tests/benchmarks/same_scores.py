@@ -21,7 +21,7 @@ def disagreement(written: Path, expected: Path, *, rows: Path) -> tuple[float | 
     if len(ids) != len(wanted):
         return None, f"it wrote {len(ids):,} rows, not {len(wanted):,}"
     if not np.array_equal(ids, wanted):
-        return None, f"{np.count_nonzero(ids != wanted):,} of its ids are not those of the input"
+        return None, f"{len(np.setdiff1d(wanted, ids)):,} of the input's ids are missing"
     largest = float(np.abs(scores - _scores(expected)[1]).max(initial=0.0))
     return largest, "" if largest <= TOLERANCE else f"its scores differ by up to {largest:.2g}"
 
