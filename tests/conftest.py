@@ -1,4 +1,4 @@
-"""What every test may use: Hypothesis without surprises, folders in memory, golden files with one flag that rewrites them."""
+"""What every test may use: Hypothesis without surprises, folders in memory, golden files that one flag rewrites."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ settings.register_profile("same", derandomize=True, deadline=None, suppress_heal
 settings.register_profile("fresh", deadline=None, suppress_health_check=SLOW)
 settings.load_profile("same")
 
-# Most of a small run is fsync, 6 ms each on a disk, and what that gives shows only when the power goes: test_power looks
-# at its order. Containers may have a small /dev/shm, and whoever wants a disk sets TMPDIR.
+# Most of a small run is fsync, 6 ms each on a disk, and what that gives shows only when the power goes: test_power has
+# a disk of its own. Containers may have a small /dev/shm, and whoever wants a disk sets TMPDIR.
 if "TMPDIR" not in os.environ and os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= ENOUGH_BYTES:
     os.environ["TMPDIR"] = tempfile.tempdir = IN_MEMORY
 
