@@ -15,7 +15,10 @@ MIB = 1 << 20
 # within 7 %; a linear model only wants the cost of a call spread thin.
 BATCH_ROWS = {"network": 1_024, "trees": 4_096, "linear": 8_192, "other": 1_024}
 BATCH_BYTES = 8 * MIB
-CHUNK_BYTES = 13 * MIB  # 49,152 rows of 28 columns
+# A wide chunk of half as many bytes took a third more time, since each column of each chunk costs some microseconds; of
+# 28 columns more rows than this are no faster (measured).
+CHUNK_BYTES = 16 * MIB
+CHUNK_ROWS = 49_152
 # What is held, measured on the sample models (python -m tests.benchmarks.memory): the process that the command starts,
 # with Python, pyarrow, ONNX Runtime and the plan; what a worker has beside the code that it shares with that process;
 # what a column more takes of either, in the plan, the contract and each footer.
@@ -109,7 +112,7 @@ def _chunk_rows(need: Need, *, lanes: int, batch_rows: int, room_bytes: int | No
     if room_bytes is not None:
         empty = need.bytes_for(lanes=lanes, chunk_rows=0, in_process=in_process)
         budget = min(budget, max(room_bytes - empty, 0) // (lanes * COPIES_OF_A_CHUNK))
-    return max(budget // max(need.row_bytes, 1) // batch_rows, 1) * batch_rows
+    return max(min(budget // max(need.row_bytes, 1), CHUNK_ROWS) // batch_rows, 1) * batch_rows
 
 
 def bytes_per_text(shards: Iterable[Shard]) -> int:

@@ -61,7 +61,7 @@ def read_groups(
     """The first `rows` of the row groups' rows, cut at `offset`, every `batch_rows` after it, and where a group ends.
 
     The columns must have a fixed width. Whoever reads may hold the last `batch_rows` rows that he was given, and
-    single columns of all others for as long as he likes: one group stands in memory, not two.
+    single columns of all others for as long as he likes: one group stands in memory, and a few of each one's columns.
     """
     begin = 0
     for group in groups:
@@ -90,27 +90,30 @@ def _decoded(file: pq.ParquetFile, group: int, leaves: Sequence[int]) -> pa.Tabl
 
 
 def _moved(table: pa.Table) -> pa.Table:
-    """The same, each column in memory of its own.
+    """The same in one piece of memory of its own.
 
-    Between pages that come and go, what stays would keep as much again from use; and of columns that share a piece of
-    memory, one that is kept for the output would keep them all.
+    Between pages that come and go, what stays would keep as much again from use.
     """
-    return pa.Table.from_arrays([_moved_array(column) for column in table.columns], schema=table.schema)
+    columns = [each.chunk(0) if each.num_chunks == 1 else pa.concat_arrays(each.chunks) for each in table.columns]
+    sizes = [_aligned(buffer.size) for column in columns for buffer in column.buffers() if buffer is not None]
+    kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    block = np.frombuffer(mmap.mmap(-1, max(sum(sizes), 1), flags=kind), np.uint8)
+    end = 0
 
+    def moved(buffer: pa.Buffer | None) -> pa.Buffer | None:
+        nonlocal end
+        if buffer is None:
+            return None
+        start, end = end, end + _aligned(buffer.size)
+        kept = block[start : start + buffer.size]
+        kept[:] = np.frombuffer(buffer, np.uint8)
+        return pa.py_buffer(kept)
 
-def _moved_array(column: pa.ChunkedArray) -> pa.Array:
-    array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    buffers = array.buffers()
-    sizes = [0 if buffer is None else _aligned(buffer.size) for buffer in buffers]
-    block = np.frombuffer(mmap.mmap(-1, max(sum(sizes), 1)), np.uint8)
-    moved, start = [], 0
-    for buffer, size in zip(buffers, sizes, strict=True):
-        kept = None if buffer is None else block[start : start + buffer.size]
-        if kept is not None:
-            kept[:] = np.frombuffer(buffer, np.uint8)
-        moved.append(None if kept is None else pa.py_buffer(kept))
-        start += size
-    return pa.Array.from_buffers(array.type, len(array), moved, offset=array.offset)
+    arrays = [
+        pa.Array.from_buffers(column.type, len(column), [*map(moved, column.buffers())], offset=column.offset)
+        for column in columns
+    ]
+    return pa.Table.from_arrays(arrays, schema=table.schema)
 
 
 def _aligned(size: int) -> int:

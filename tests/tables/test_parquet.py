@@ -243,3 +243,28 @@ def test_a_wide_table_is_read_row_group_by_row_group_and_any_rows_are_the_same(t
         assert pa.concat_tables([chunk.table for chunk in chunks]).equals(
             table.slice(start, stop - start).select(names)
         )
+
+
+READ_HOLDING = """
+import sys
+from pathlib import Path
+from tests.tables.files import PLAIN, look
+from mlserve_cli.scoring.machine import process_peak_bytes
+from mlserve_cli.tables import read_chunks
+shard = look(Path(sys.argv[1]))
+names = [column.name for column in shard.columns]
+kept, before = [], process_peak_bytes()
+for chunk in read_chunks(shard, columns=names, start_row=0, stop_row=shard.rows, chunk_rows=512, dialect=PLAIN):
+    kept.append(chunk.table.column(0))  # as a writer keeps ids until its row group is full
+print(process_peak_bytes() - before)
+"""
+
+
+@pytest.mark.slow
+def test_of_a_wide_table_one_row_group_stands_in_memory_whoever_holds_the_last_rows(tmp_path: Path) -> None:
+    group_rows, width = 20_000, 1_000
+    values = np.random.default_rng(1).random((width, 4 * group_rows), np.float32)
+    table = pa.table({f"c{place}": values[place] for place in range(width)})
+    pq.write_table(table, tmp_path / "wide.parquet", row_group_size=group_rows, use_dictionary=False)
+    group_bytes = group_rows * width * 4
+    assert group_bytes < int(in_a_process(READ_HOLDING, tmp_path / "wide.parquet")) < 1.6 * group_bytes
