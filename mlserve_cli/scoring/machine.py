@@ -122,12 +122,19 @@ def _descendants(pid: int) -> list[int]:
     todo = [pid]
     while todo:
         parent = todo.pop()
-        children = [
-            int(child) for task in Path(f"/proc/{parent}/task").glob("*/children") for child in _text(task).split()
-        ]
+        children = _children(parent)
         found += children
         todo += children
     return found
+
+
+def _children(pid: int) -> list[int]:
+    """Those of all its threads; none where it is gone, which may happen at any moment."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [int(child) for task in tasks for child in _text(Path(f"/proc/{pid}/task/{task}/children")).split()]
 
 
 def _memory(pid: int) -> tuple[int, int]:
