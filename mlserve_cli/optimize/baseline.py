@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 
+from mlserve_cli.contract import decode_sealed
 from mlserve_cli.errors import UsageError, shown
 from mlserve_cli.optimize.made import Made, Place, put
 from mlserve_cli.optimize.parent import open_parent
-from mlserve_cli.profiles import read_profile
+from mlserve_cli.profiles import Profile
 from mlserve_cli.registry import BASELINE_FILE, Lineage, read_baseline
 
 
@@ -17,7 +18,7 @@ def baseline(model: str, profile: str, place: Place) -> Made:
     """MODEL's package with another baseline, or its first: the profile at `profile`, its file or a run that has one.
 
     All else is MODEL's: contract, golden rows, gates, provenance. Raises UsageError (2) where MODEL is no package, or
-    the profile lacks a column that it reads, and what `read_profile` does.
+    the profile lacks a column that it reads, and what `read_baseline` does.
     """
     place.check()
     parent = open_parent(model, registry=place.registry)
@@ -37,7 +38,7 @@ def baseline(model: str, profile: str, place: Place) -> Made:
         digests={},
     )
     files: dict[str, bytes | Path] = {file: folder / file for file in before.digests if file != before.baseline}
-    files[BASELINE_FILE] = read_baseline(profile, columns=parent.contract.columns)
-    found = read_profile(Path(profile))
+    files[BASELINE_FILE] = data = read_baseline(profile, columns=parent.contract.columns)
+    found = decode_sealed(data, Profile, where=shown(profile, limit=400))
     step = f"baseline of {found.rows:,} rows: {found.source}"
     return put(parent, described, files, place, size_bytes=len(parent.data), steps=(step,))

@@ -10,6 +10,7 @@ from mlserve_cli.reporting.trend import Place
 from mlserve_cli.reporting.wording import days, moment, visible
 
 SHORT_CHARACTERS = 12
+RUNS_SHOWN = 400  # in a table of runs, the last ones
 
 
 def labels_of(runs: Sequence[FoundRun]) -> list[str]:

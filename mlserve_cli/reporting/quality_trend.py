@@ -11,14 +11,13 @@ from mlserve_cli.monitoring.evaluation import Figure
 from mlserve_cli.monitoring.metrics import RANKABLE
 from mlserve_cli.reporting.blocks import Cell, Column, Row, Table, number, table
 from mlserve_cli.reporting.evaluations import Judged
-from mlserve_cli.reporting.labels import places_of, run_cell
+from mlserve_cli.reporting.labels import RUNS_SHOWN, places_of, run_cell
 from mlserve_cli.reporting.quality import failed_in, interval_text, metric_name, question_of, with_interval
 from mlserve_cli.reporting.trend import Trend, trend
 from mlserve_cli.reporting.verdict import Finding
 from mlserve_cli.reporting.wording import chance, count, figure, listed, share
 
 METRICS_DRAWN = 4
-RUNS_SHOWN = 400
 
 
 @dataclass(frozen=True, slots=True)

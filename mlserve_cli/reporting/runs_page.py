@@ -14,7 +14,7 @@ from mlserve_cli.profiles import ColumnProfile, Profile, quantiles
 from mlserve_cli.reporting.blocks import Cell, Column, Fact, Row, Table, number, table
 from mlserve_cli.reporting.evaluations import Judged
 from mlserve_cli.reporting.heat import Heat, heat_of
-from mlserve_cli.reporting.labels import places_of, run_cell
+from mlserve_cli.reporting.labels import RUNS_SHOWN, places_of, run_cell
 from mlserve_cli.reporting.quality_trend import QualityTrend, quality_trend
 from mlserve_cli.reporting.render import render
 from mlserve_cli.reporting.spread import twins_of
@@ -22,7 +22,6 @@ from mlserve_cli.reporting.trend import Trend, trend
 from mlserve_cli.reporting.verdict import Verdict, judge_all, troubles
 from mlserve_cli.reporting.wording import count, duration, figure, listed, model_name, share, span, visible
 
-RUNS_SHOWN = 400
 SCORES_DRAWN = 6
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from mlserve_cli.registry import Entry, History, Registry
 from tests.cli.desk import Desk, Ended
 from tests.models import save
-from tests.rollout.trial import came, customers, logistic, models, scored, write
+from tests.rollout.trial import at, customers, logistic, models, scored, write
 
 GATES = """
 format = 1
@@ -60,13 +59,8 @@ def premises(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(premises: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """churn:1 is the champion, churn:2 knows more; what came of the customers, and a file of gates."""
-    shutil.rmtree(premises / "registry")
-    shutil.copytree(premises / "before", premises / "registry")
-    here = replace(desk, folder=premises)
-    monkeypatch.chdir(premises)
-    monkeypatch.setenv("MLSERVE_REGISTRY", here.path("registry"))
+    here = at(premises, desk, monkeypatch)
     here.write("gates.toml", GATES)
-    came(premises, customers(1_000, 2))
     return here
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from mlserve_cli.registry import Registry
 from tests.cli.desk import Desk, Ended
 from tests.models import save
-from tests.rollout.trial import came, customers, logistic, models, scored, write
+from tests.rollout.trial import at, came, customers, logistic, models, scored, write
 
 GATES = """
 format = 1
@@ -46,13 +45,8 @@ def premises(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(premises: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """churn:1, the champion, does not know `b`; churn:2 does; a run of each, and what came of the customers."""
-    shutil.rmtree(premises / "registry")
-    shutil.copytree(premises / "before", premises / "registry")
-    here = replace(desk, folder=premises)
-    monkeypatch.chdir(premises)
-    monkeypatch.setenv("MLSERVE_REGISTRY", here.path("registry"))
+    here = at(premises, desk, monkeypatch)
     monkeypatch.setenv("MLSERVE_GATES", here.write("gates.toml", GATES))
-    came(premises, customers(1_000, 2))
     return here
 
 

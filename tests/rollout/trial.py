@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from onnx import ModelProto, TensorProto, helper
 
 from mlserve_cli import scoring
 from mlserve_cli.scoring import ScoreRequest
+from tests.cli.desk import Desk
 from tests.models import model_of, save, tensor
 
 TRUE_WEIGHTS = (1.2, -0.8)
@@ -62,6 +66,17 @@ def models(folder: Path) -> tuple[str, str]:
     save(logistic((0.9, 0.0)), old)
     save(logistic(TRUE_WEIGHTS), new)
     return str(old), str(new)
+
+
+def at(premises: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk in a folder that holds `registry` and, in `before`, what it was; as it was then, and with what came."""
+    shutil.rmtree(premises / "registry")
+    shutil.copytree(premises / "before", premises / "registry")
+    here = replace(desk, folder=premises)
+    monkeypatch.chdir(premises)
+    monkeypatch.setenv("MLSERVE_REGISTRY", here.path("registry"))
+    came(premises, customers(1_000, 2))
+    return here
 
 
 def scored(model: str, rows: str, out: Path, **more: object) -> str:

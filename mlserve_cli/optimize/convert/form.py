@@ -31,8 +31,8 @@ def choose_form(source: Source, rows: Rows, asked: Literal["auto", "float32", "f
     """Doubles where the library compares doubles and the rows have some that float32 does not hold; or as asked.
 
     Float32 rows need no doubles, unless something is computed of them: thresholds rounded down send them as the library
-    does. For doubles in a float32 model
-    rounding down or to nearest is better, depending on the rows: the one that moves fewer of them.
+    does. For doubles in a float32 model rounding down or to nearest is better, depending on the rows: the one that
+    moves fewer of them.
     """
     unfit = _unfit(rows.tensors)
     if asked == "float64" and source.exact_in == "float32" and source.library != "sklearn":
