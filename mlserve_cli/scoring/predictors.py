@@ -15,6 +15,7 @@ from mlserve_cli.contract import Contract
 from mlserve_cli.errors import InvalidModel, shown
 from mlserve_cli.planning import Plan, PlannedModel
 from mlserve_cli.scoring.golden import golden_outputs
+from mlserve_cli.scoring.machine import usable_cores
 from mlserve_cli.scoring.request import ScoreRequest
 from mlserve_cli.scoring.resolve import ResolvedModel
 from mlserve_cli.session import (
@@ -51,6 +52,7 @@ def open_bound(model: ResolvedModel, contract: Contract) -> tuple[Contract, Pred
         sha256=model.facts.sha256,
         contract=contract,
         threads=threads_for(model.facts.family, size_bytes=model.facts.size_bytes),
+        cores=usable_cores(),
         allowed_external=external,
     )
     return settle(contract, predictor=predictor), predictor
@@ -99,6 +101,7 @@ def open_planned(plan: Plan) -> Predictor:
             sha256=model.sha256,
             contract=plan.contract,
             threads=threads_for(model.family, size_bytes=_size_bytes(model.model_path)),
+            cores=usable_cores(),
             allowed_external=external,
         )
     try:

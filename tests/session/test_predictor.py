@@ -5,6 +5,9 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,21 @@ def test_outputs_stay_when_the_inputs_memory_is_used_again(tmp_path: Path) -> No
     memory[:] = 2
     predictor.predict({"X": memory})
     assert first.tolist() == [[1, 1]] * 4
+
+
+@pytest.mark.parametrize(("cores", "most"), [(2, 1), (3, 1), (4, 2)])
+def test_no_more_batches_run_at_once_than_have_a_core_for_each_thread(cores: int, most: int, tmp_path: Path) -> None:
+    path = models.save(models.linear(), tmp_path / "m.onnx")
+    facts = read_facts(str(path))
+    contract = bind(facts, features=("a,b,c",))
+    predictor = open_predictor(str(path), sha256=facts.sha256, contract=contract, threads=2, cores=cores)
+    assert isinstance(predictor, OnnxPredictor)
+    predictor._session = session = _Counting(predictor._session)
+    matrix = models.weights(8, 3)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: predictor.predict({"X": matrix})["Y"].tobytes(), range(12)))
+    assert session.most_at_once == most
+    assert len(set(found)) == 1
 
 
 def test_rows_failed_crosses_a_process_border() -> None:
@@ -145,6 +163,23 @@ def _opened(path: Path) -> Predictor:
     predictor = open_predictor(str(path), sha256=facts.sha256, contract=bind(facts, features=named), threads=1)
     assert isinstance(predictor, OnnxPredictor)
     return predictor
+
+
+class _Counting:
+    """A session that stays in each run for a moment, and counts those that are in it."""
+
+    def __init__(self, session: Any) -> None:
+        self._session, self._inside, self._lock = session, 0, threading.Lock()
+        self.most_at_once = 0
+
+    def run(self, outputs: list[str], tensors: Tensors) -> Any:
+        with self._lock:
+            self._inside += 1
+            self.most_at_once = max(self.most_at_once, self._inside)
+        time.sleep(0.02)
+        with self._lock:
+            self._inside -= 1
+        return self._session.run(outputs, tensors)
 
 
 class _Failing:
