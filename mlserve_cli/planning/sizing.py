@@ -27,8 +27,8 @@ WORKER_BYTES = 40 * MIB
 COLUMN_BYTES = 8 << 10
 # For each lane: decompressors, the row group that is being filled, the buffers of a batch.
 LANE_BYTES = 12 * MIB
-# LLVM loaded, whose code all processes share, with the machine code that it made of a kernel for trees.
-COMPILER_BYTES = 84 * MIB
+# What stays of LLVM when its code is let go of, with the machine code that it made of a kernel for trees.
+COMPILER_BYTES = 32 * MIB
 # What a limit must leave free beside the estimate, which is right within about a tenth.
 SPARE = 1.15
 # The reader's values, the chunk made of them, the one before it, its typed columns and outputs stand side by side.
