@@ -31,6 +31,11 @@ _DTYPES = {
 ARROW_TYPES = {np.dtype(kind).name: arrow for arrow, kind in _DTYPES.items()}
 
 
+def list_width(kind: pa.DataType) -> int:
+    """How many values a fixed-size list holds; 0 for what is none."""
+    return int(kind.list_size) if pa.types.is_fixed_size_list(kind) else 0
+
+
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """The column as one array: no copy where it is one already."""
     if isinstance(column, pa.Array):

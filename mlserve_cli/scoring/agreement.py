@@ -54,7 +54,11 @@ def pair_columns(champion: Contract, challenger: Contract) -> Pairing:
         scores = ((own[0].columns[-1], own[1].columns[-1]),)
     labels = _label_of(champion), _label_of(challenger)
     comparable = all(labels) and ours.field(labels[0]).type == theirs.field(labels[1]).type
-    widths = tuple(pair for pair in scores if _width(ours.field(pair[0]).type) == _width(theirs.field(pair[1]).type))
+    widths = tuple(
+        pair
+        for pair in scores
+        if features.list_width(ours.field(pair[0]).type) == features.list_width(theirs.field(pair[1]).type)
+    )
     return Pairing(widths, labels if comparable and labels[0] and labels[1] else None)  # type: ignore[arg-type]
 
 
@@ -153,10 +157,6 @@ def _floats_of(schema: pa.Schema) -> list[str]:
 
 def _item(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_fixed_size_list(kind) else kind
-
-
-def _width(kind: pa.DataType) -> int:
-    return int(kind.list_size) if pa.types.is_fixed_size_list(kind) else 0
 
 
 def _label_of(contract: Contract) -> str | None:

@@ -50,7 +50,6 @@ def make_plan(
         features.check_types(contract, columns, file=shard.name)
     carried = _carried_columns(request, shards)
     _refuse_name_clashes(contract, carried, request)
-    batch_rows = _batch_rows(request, model, contract)
     rows = sum(shard.rows for shard in shards)
     chosen = choose_predictor(
         request,
@@ -58,8 +57,9 @@ def make_plan(
         contract,
         plain=predictor,
         rows=rows if request.limit is None else min(rows, request.limit),
-        batch_rows=batch_rows,
+        batch_rows=_batch_rows(request, model, contract),
     )
+    batch_rows = _batch_rows(request, model, contract, threads=chosen.threads)
     kind = "network" if chosen.name == "trees" else model.facts.family  # a row costs about as much then
     plan = Plan(
         format=PLAN_FORMAT,
@@ -155,7 +155,7 @@ def _refuse_name_clashes(contract: Contract, carried: Sequence[str], request: Sc
             )
 
 
-def _batch_rows(request: ScoreRequest, model: ResolvedModel, contract: Contract) -> int:
+def _batch_rows(request: ScoreRequest, model: ResolvedModel, contract: Contract, *, threads: int = 1) -> int:
     fixed = model.facts.fixed_batch
     if fixed and request.batch_rows not in (None, fixed):
         raise UsageError(
@@ -163,4 +163,4 @@ def _batch_rows(request: ScoreRequest, model: ResolvedModel, contract: Contract)
             shown(model.package.model_path, limit=400),
             "leave --batch-rows out",
         )
-    return request.batch_rows or batch_rows_for(model.facts, contract)
+    return request.batch_rows or batch_rows_for(model.facts, contract, threads=threads)

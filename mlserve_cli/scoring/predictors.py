@@ -36,11 +36,15 @@ GOLDEN_TOLERANCE = 1e-6
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A predictor, its name for the plan, and why it is not another one."""
+    """A predictor, its name for the plan, and why it is not another one.
+
+    `threads` are those that a session of ONNX Runtime has of its own.
+    """
 
     name: Literal["onnxruntime", "trees"]
     reason: str
     predictor: Predictor
+    threads: int = 1
 
 
 def open_bound(model: ResolvedModel, contract: Contract) -> tuple[Contract, Predictor]:
@@ -65,8 +69,9 @@ def choose_predictor(
 
     Raises InvalidModel (78) where the kernel was asked for and cannot run the model.
     """
+    threads = threads_for(model.facts.family, size_bytes=model.facts.size_bytes)
     if request.predictor == "onnxruntime":
-        return Choice("onnxruntime", "it was asked for", plain)
+        return Choice("onnxruntime", "it was asked for", plain, threads)
     try:
         if model.facts.family != "trees":
             raise Unsupported("the model has no trees")
@@ -87,7 +92,7 @@ def choose_predictor(
                 shown(model.package.model_path, limit=400),
                 "leave --predictor out: ONNX Runtime runs it",
             ) from reason
-        return Choice("onnxruntime", str(reason), plain)
+        return Choice("onnxruntime", str(reason), plain, threads)
     return Choice("trees", "it scores as ONNX Runtime does, faster", trees)
 
 

@@ -67,7 +67,7 @@ def left_out_columns(contract: Contract) -> tuple[str, ...]:
     """Features and scores that are lists too long for a profile."""
     inputs = [part.columns[0] for part in contract.inputs if part.is_list and (part.tensor.width or 0) > MOST_PLACES]
     kinds = features.output_schema(contract)
-    return (*inputs, *(field.name for field in kinds if _places(field.type) > MOST_PLACES))
+    return (*inputs, *(field.name for field in kinds if features.list_width(field.type) > MOST_PLACES))
 
 
 def _without_fill(plan: Plan) -> Plan | None:
@@ -103,7 +103,7 @@ def _feature_columns(
 def _score_columns(written: pa.Table, contract: Contract, labels: frozenset[str]) -> Iterator[tuple[str, Column]]:
     for field in features.output_schema(contract):
         array = features.one_array(written[field.name])
-        places = _places(field.type)
+        places = features.list_width(field.type)
         if field.name in labels or not (places or pa.types.is_floating(field.type) or pa.types.is_integer(field.type)):
             yield field.name, Categories(features.values_of(array) if pa.types.is_integer(field.type) else array)
         elif not places:
@@ -112,11 +112,6 @@ def _score_columns(written: pa.Table, contract: Contract, labels: frozenset[str]
             values = features.values_of(array.flatten()).reshape(-1, places)
             for place in range(places):
                 yield f"{field.name}[{place}]", Numbers(values[:, place])
-
-
-def _places(kind: pa.DataType) -> int:
-    """How many values a fixed-size list holds; 0 for what is none."""
-    return int(kind.list_size) if pa.types.is_fixed_size_list(kind) else 0
 
 
 def profile_part(plan: Plan, task: Task, part: Path, *, chunk_rows: int) -> Profile:

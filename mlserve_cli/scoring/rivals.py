@@ -122,7 +122,6 @@ def plan_rival(
     contract, plain = _bound(plan, request, model, is_arm=is_arm)
     for shard in plan.inputs:
         features.check_types(contract, [(column.name, column.type) for column in shard.columns], file=shard.name)
-    batch_rows = _batch_rows(plan, request, model, contract)
     predictor = "auto" if request.predictor == "trees" else request.predictor
     chosen = choose_predictor(
         replace(request, predictor=predictor),
@@ -130,8 +129,9 @@ def plan_rival(
         contract,
         plain=plain,
         rows=plan.rows if rows is None else rows,
-        batch_rows=batch_rows,
+        batch_rows=_batch_rows(plan, request, model, contract),
     )
+    batch_rows = _batch_rows(plan, request, model, contract, threads=chosen.threads)
     rival = PlannedRival(name, model.planned(contract), contract, batch_rows, chosen.name, chosen.reason)
     if not is_arm:
         _refuse_name_clash(plan, contract)
@@ -217,10 +217,12 @@ def _written(contract: Contract) -> set[str]:
     return names | {contract.prediction} if contract.threshold is not None else names
 
 
-def _batch_rows(plan: Plan, request: ScoreRequest, model: ResolvedModel, contract: Contract) -> int:
+def _batch_rows(
+    plan: Plan, request: ScoreRequest, model: ResolvedModel, contract: Contract, *, threads: int = 1
+) -> int:
     """Its own best size where that goes with the champion's, else the champion's. Raises InvalidModel (78)."""
     fixed = model.facts.fixed_batch
-    wanted = fixed or request.batch_rows or batch_rows_for(model.facts, contract)
+    wanted = fixed or request.batch_rows or batch_rows_for(model.facts, contract, threads=threads)
     if math.lcm(plan.unit_rows, wanted) <= max(MOST_UNIT_ROWS, plan.unit_rows):
         return wanted
     if fixed:

@@ -20,7 +20,7 @@ from mlserve_cli import BenchResult, ScoreRequest, bench
 from mlserve_cli.benchmark import Step, draw
 from mlserve_cli.benchmark.picture import label
 from tests.benchmarks import goals, int8, made, memory, onedal, page, startup
-from tests.benchmarks.figures import DOCS, Figures, Peak, read_peers, write
+from tests.benchmarks.figures import DOCS, Figures, Peak, read_figures, read_peers, write
 
 MODELS = ("lr", "mlp", "xgb", "lgb", "rf")
 INT8 = ("mlp", "mlp-int8-static", "mlp-int8-dynamic")
@@ -32,7 +32,9 @@ def main() -> None:
     args = _arguments()
     models = made.models(args.data, [*dict.fromkeys([*args.models, *INT8])])
     rows = made.rows(args.data, args.rows)
-    for figures in _stages(models, rows, args):  # kept as they come: half an hour must not be lost for its end
+    standing = read_figures(args.docs)
+    stages = _stages(models, rows, args) if not (args.again and standing) else _again(standing, models, rows, args)
+    for figures in stages:  # kept as they come: half an hour must not be lost for its end
         write(figures, args.docs)
         (args.docs / "benchmark.svg").write_text(draw(figures.bench), encoding="utf-8")
         page.write(args.docs)
@@ -53,12 +55,20 @@ def _stages(models: Path, rows: Path, args: argparse.Namespace) -> Iterator[Figu
     yield structs.replace(figures, memory=tuple(_memory(models, args)))
 
 
+def _again(standing: Figures, models: Path, rows: Path, args: argparse.Namespace) -> Iterator[Figures]:
+    """The figures that stand, with whole processes of these models measured anew."""
+    found = {model.model: model for model in _bench(models, rows, args).models}
+    kept = tuple(found.get(model.model, model) for model in standing.bench.models)
+    yield structs.replace(standing, bench=structs.replace(standing.bench, models=kept))
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=4_000_000)
     parser.add_argument("--most-rows", type=int, default=MOST_ROWS, help="for the memory that must not grow")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--again", action="store_true", help="whole processes of these models; all else stays as it is")
     parser.add_argument("--docs", type=Path, default=DOCS, help="where figures, picture and table go")
     parser.add_argument("--onedal", type=Path, help="a Python with tests/benchmarks/onedal-requirements.txt")
     made.add_arguments(parser)

@@ -80,8 +80,12 @@ def test_auto_stands_for_what_the_model_s_kind_is_fastest_with(family: str, rows
     assert batch_rows_for(facts(family), Contract((X,), (Y,))) == rows
 
 
+def test_threads_that_wait_for_each_other_at_its_end_get_larger_batches() -> None:
+    assert batch_rows_for(facts("trees"), Contract((X,), (Y,)), threads=2) == 32_768
+
+
 def test_a_fixed_batch_is_the_batch() -> None:
-    assert batch_rows_for(facts("trees", fixed_batch=32), Contract((X,), (Y,))) == 32
+    assert batch_rows_for(facts("trees", fixed_batch=32), Contract((X,), (Y,)), threads=2) == 32
 
 
 @given(width=st.integers(1, 3_000_000))
