@@ -105,7 +105,7 @@ def open_planned(plan: Plan) -> Predictor:
             model.model_path,
             sha256=model.sha256,
             contract=plan.contract,
-            threads=threads_for(model.family, size_bytes=_size_bytes(model.model_path)),
+            threads=session_threads(plan),
             cores=usable_cores(),
             allowed_external=external,
         )
@@ -119,11 +119,15 @@ def open_planned(plan: Plan) -> Predictor:
         ) from reason
 
 
-def _size_bytes(path: str) -> int:
+def session_threads(plan: Plan) -> int:
+    """The threads that the plan's session of ONNX Runtime has of its own; a kernel has none."""
+    if plan.predictor != "onnxruntime":
+        return 1
     try:
-        return os.path.getsize(path)
+        size_bytes = os.path.getsize(plan.model.model_path)
     except OSError:  # it is told where the file is read
-        return 0
+        size_bytes = 0
+    return threads_for(plan.model.family, size_bytes=size_bytes)
 
 
 def _prove_on_golden_rows(

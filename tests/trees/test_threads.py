@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mlserve_cli import preview
 from mlserve_cli.contract import bind
+from mlserve_cli.scoring import layout
 from mlserve_cli.session import Predictor, open_predictor, read_facts, threads_for
 from tests.models import save
-from tests.scoring.runs import data_bytes, run, shard
+from tests.scoring.runs import data_bytes, request, run, shard
 from tests.trees.ensembles import FEATURES, Forest, build
 
 pytestmark = pytest.mark.slow  # a forest large enough for threads takes seconds to build and to score
@@ -87,3 +89,18 @@ def test_workers_write_the_bytes_that_one_thread_writes(workers: int, forest: Pa
     one = run(tmp_path, output=str(tmp_path / "one"), workers=1, **ask)
     more = run(tmp_path, output=str(tmp_path / "more"), workers=workers, **ask)
     assert data_bytes(one.output) == data_bytes(more.output)
+
+
+@pytest.mark.parametrize(("cores", "in_process", "workers"), [(1, True, 1), (2, True, 2), (4, False, 2), (8, False, 4)])
+def test_there_are_as_many_workers_as_have_cores_for_their_sessions_threads(
+    cores: int, in_process: bool, workers: int, forest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(layout.THREADS_ROWS, "trees", 0)  # any rows are many
+    monkeypatch.setattr(layout, "usable_cores", lambda: cores)
+    columns = {name: rows_of(1_300)[:, place].tolist() for place, name in enumerate(NAMES)}
+    for number in range(8):
+        shard(tmp_path / "in" / f"{number}.parquet", columns, row_group_rows=300)
+    ask = {"features": (",".join(NAMES),), "predictor": "onnxruntime", "workers": None}
+    found = preview(request(tmp_path, model=str(forest), **ask))
+    assert found.plan.batch_rows == 32_768
+    assert (found.layout.in_process, found.layout.lanes) == (in_process, workers)
