@@ -203,10 +203,11 @@ def run_tasks(run: OpenRun, *, predictor: Predictor, observer: Observer) -> None
         engine.start()
         if run.layout.in_process:
             take_work(str(run.staging.root), run.plan, predictor, rivals=run.rivals.predictors)
-        elif jobs and sampling_is_cheap(run.plan):  # the driver has nothing else to do while its workers start
-            arms = run.rivals.predictors if run.plan.split is not None else {}  # a challenger may hang on these rows
-            expected = expected_seconds(run.plan, run.layout, predictor=predictor, rivals=arms)
-            run.expected_seconds = round(expected, 3)
+        elif jobs:  # the driver has nothing else to do while its workers start
+            if sampling_is_cheap(run.plan):
+                arms = run.rivals.predictors if run.plan.split is not None else {}  # a challenger may hang on these
+                expected = expected_seconds(run.plan, run.layout, predictor=predictor, rivals=arms)
+                run.expected_seconds = round(expected, 3)
             give_back_memory()
         _carry_out(run, engine, jobs, allowed=allowed, observer=observer)
         _carry_out(run, engine, run.again, allowed=allowed, observer=observer)

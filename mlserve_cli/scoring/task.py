@@ -127,7 +127,7 @@ def take_work(
     """
     check_golden_rows(plan.model, plan.contract, predictor=predictor, batch_rows=plan.batch_rows)
     work = _Work(plan, plan.id, metadata_of(plan), predictor, _others(plan, predictor, rivals or {}))
-    if plan.model.family == "trees":
+    if "trees" in (plan.model.family, *(rival.model.family for rival in plan.rivals)):
         give_back_memory()
     _works.clear()
     _works[staging] = work

@@ -1,6 +1,7 @@
 """Everything that is measured, in one go: figures to docs/, the goals and what was reached of them to the terminal.
 
     nox -s bench                                        # makes the environment, then this
+    python -m tests.benchmarks.run --models rf --again  # one model anew, where the figures of all stand
     python -m tests.benchmarks.run --rows 200000 --most-rows 400000 --rounds 2 --models lr lgb --docs /tmp/docs
 
 Takes half an hour with 4 million rows, most of it in the scripts that mlserve is measured against. The machine should
@@ -19,6 +20,7 @@ from msgspec import structs
 from mlserve_cli import BenchResult, ScoreRequest, bench
 from mlserve_cli.benchmark import Step, draw
 from mlserve_cli.benchmark.picture import label
+from mlserve_cli.scoring.machine import cpu_model, usable_cores
 from tests.benchmarks import goals, int8, made, memory, onedal, page, startup
 from tests.benchmarks.figures import DOCS, Figures, Peak, read_figures, read_peers, write
 
@@ -32,9 +34,8 @@ def main() -> None:
     args = _arguments()
     models = made.models(args.data, [*dict.fromkeys([*args.models, *INT8])])
     rows = made.rows(args.data, args.rows)
-    standing = read_figures(args.docs)
-    stages = _stages(models, rows, args) if not (args.again and standing) else _again(standing, models, rows, args)
-    for figures in stages:  # kept as they come: half an hour must not be lost for its end
+    stages = _again if args.again else _stages
+    for figures in stages(models, rows, args):  # kept as they come: half an hour must not be lost for its end
         write(figures, args.docs)
         (args.docs / "benchmark.svg").write_text(draw(figures.bench), encoding="utf-8")
         page.write(args.docs)
@@ -55,8 +56,12 @@ def _stages(models: Path, rows: Path, args: argparse.Namespace) -> Iterator[Figu
     yield structs.replace(figures, memory=tuple(_memory(models, args)))
 
 
-def _again(standing: Figures, models: Path, rows: Path, args: argparse.Namespace) -> Iterator[Figures]:
+def _again(models: Path, rows: Path, args: argparse.Namespace) -> Iterator[Figures]:
     """The figures that stand, with whole processes of these models measured anew."""
+    standing = read_figures(args.docs)
+    here = (args.rounds, usable_cores(), cpu_model()[0])
+    if standing is None or here != (standing.bench.rounds, standing.bench.cores, standing.bench.environment.cpu):
+        raise SystemExit(f"{args.docs} has no figures of this machine and of as many rounds: leave --again out")
     found = {model.model: model for model in _bench(models, rows, args).models}
     kept = tuple(found.get(model.model, model) for model in standing.bench.models)
     yield structs.replace(standing, bench=structs.replace(standing.bench, models=kept))
